@@ -1,0 +1,201 @@
+"""A project's settings: one frozen dataclass, with the prose a person reads beside each field.
+
+The settings page and its refusals are generated from here; storage keeps every revision as JSON.
+Measured reasons for the defaults of the engine's fields: docs/experiments.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from loop_studio.errors import Invalid
+
+TrainedSteps = Literal["all", "high_noise", "random"]
+LoraTargets = Literal["attention", "all"]
+Mode = Literal["best", "stars", "good", "rank"]
+Precision = Literal["float32", "float16", "bfloat16"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class ProjectConfig:
+    """Everything about a project that changes what is generated, rated or learned.
+
+    `SECTIONS` below names the groups in which the settings page shows the fields.
+    """
+
+    # Generation: a change of any of these retires the groups not yet judged.
+    group_size: Annotated[int, Field(ge=2, le=16, description="images per group (k)")] = 4
+    num_inference_steps: Annotated[
+        int, Field(ge=2, le=200, description="denoising steps per image")
+    ] = 20
+    guidance_scale: Annotated[
+        float, Field(ge=1.0, le=30.0, description="classifier-free guidance; 1 turns it off")
+    ] = 3.0
+    eta: Annotated[
+        float,
+        Field(gt=0.0, le=1.0, description="DDIM noise; 0 would leave nothing to learn from"),
+    ] = 1.0
+    precision: Annotated[
+        Precision, Field(description="number format of the base model; float32 on a CPU")
+    ] = "float32"
+
+    # Rating
+    default_mode: Annotated[Mode, Field(description="gesture a rater starts with")] = "best"
+    overlap: Annotated[int, Field(ge=1, le=20, description="raters asked per group")] = 1
+    buffer_groups: Annotated[
+        int, Field(ge=1, le=200, description="groups kept ready ahead of the raters")
+    ] = 12
+
+    # Updates
+    min_groups: Annotated[
+        int, Field(ge=1, le=1000, description="fewest usable groups for Fine-tune now")
+    ] = 4
+    auto_update_groups: Annotated[
+        Annotated[int, Field(ge=1, le=1000)] | None,
+        Field(description="start an update by itself at this many usable groups; empty is off"),
+    ] = 16
+    max_groups_per_update: Annotated[
+        int, Field(ge=1, le=1000, description="most groups that one update takes")
+    ] = 32
+
+    # Learning
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 5e-3
+    passes: Annotated[int, Field(ge=1, le=16, description="passes over the groups")] = 2
+    minibatches: Annotated[
+        int, Field(ge=1, le=64, description="optimizer steps per pass (whole groups each)")
+    ] = 2
+    clip_nats: Annotated[
+        float, Field(gt=0.0, le=100.0, description="PPO clip per denoising step, true nats")
+    ] = 1.6
+    kl_weight: Annotated[
+        float,
+        Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
+    ] = 0.05
+    trained_steps: Annotated[
+        TrainedSteps, Field(description="which denoising steps are trained")
+    ] = "high_noise"
+    trained_fraction: Annotated[
+        float, Field(gt=0.0, le=1.0, description="share of the steps that is trained")
+    ] = 0.5
+    max_grad_norm: Annotated[
+        float, Field(gt=0.0, le=1000.0, description="gradient norm is clipped here")
+    ] = 1.0
+    micro_batch: Annotated[
+        int, Field(ge=1, le=1024, description="denoising steps per forward and backward")
+    ] = 16
+    lora_rank: Annotated[int, Field(ge=1, le=256, description="rank of the LoRA adapter")] = 8
+    lora_alpha: Annotated[float, Field(gt=0.0, le=512.0, description="scale of the adapter")] = 8.0
+    lora_targets: Annotated[
+        LoraTargets,
+        Field(description="layers that learn: attention, or also convolutions and feed-forward"),
+    ] = "all"
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, object]) -> ProjectConfig:
+        """Validated settings from JSON values; fields left out take their defaults.
+
+        Raises Invalid with one sentence that names the first wrong field and its range.
+        """
+        unknown = sorted(set(values) - set(_PROPERTIES))
+        if unknown:
+            raise Invalid(f"There is no setting called {unknown[0]!r}; see the settings page.")
+        try:
+            config = _ADAPTER.validate_python(dict(values))
+        except ValidationError as error:
+            raise Invalid(_sentence(error)) from None
+        if config.passes * config.minibatches < 2:
+            raise Invalid(
+                "passes x minibatches must be at least 2: with a single optimizer step "
+                "this is RLOO, not LOOP."
+            )
+        return config
+
+    def merged(self, changes: Mapping[str, object]) -> ProjectConfig:
+        """These settings with `changes` laid over them, validated as a whole."""
+        return self.from_values({**self.values(), **changes})
+
+    def values(self) -> dict[str, Any]:
+        """JSON values of every field."""
+        return asdict(self)
+
+    def generation(self) -> dict[str, Any]:
+        """The values that a group was sampled with: a change retires unjudged groups."""
+        return {name: getattr(self, name) for name in SECTIONS["Generation"]}
+
+
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Generation": ("group_size", "num_inference_steps", "guidance_scale", "eta", "precision"),
+    "Rating": ("default_mode", "overlap", "buffer_groups"),
+    "Updates": ("min_groups", "auto_update_groups", "max_groups_per_update"),
+    "Learning": (
+        "learning_rate",
+        "passes",
+        "minibatches",
+        "clip_nats",
+        "kl_weight",
+        "trained_steps",
+        "trained_fraction",
+        "max_grad_norm",
+        "micro_batch",
+        "lora_rank",
+        "lora_alpha",
+        "lora_targets",
+    ),
+}
+
+_ADAPTER = TypeAdapter(ProjectConfig)
+_PROPERTIES: dict[str, dict[str, Any]] = _ADAPTER.json_schema()["properties"]
+
+
+@dataclass(frozen=True)
+class SettingField:
+    """One setting as a form shows it."""
+
+    name: str
+    kind: Literal["integer", "number", "choice"]
+    description: str
+    range: str
+    default: Any
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+
+def setting_field(name: str) -> SettingField:
+    """The form field of one setting, read from the dataclass above."""
+    schema = _PROPERTIES[name]
+    kind, choices, wanted = _kind(schema)
+    return SettingField(
+        name=name,
+        kind=kind,
+        description=schema["description"],
+        range=wanted,
+        default=schema["default"],
+        choices=choices,
+        optional="anyOf" in schema,
+    )
+
+
+def _kind(
+    schema: Mapping[str, Any],
+) -> tuple[Literal["integer", "number", "choice"], tuple[str, ...], str]:
+    if "anyOf" in schema:
+        kind, choices, wanted = _kind(schema["anyOf"][0])
+        return kind, choices, f"{wanted}, or empty"
+    if "enum" in schema:
+        return "choice", tuple(schema["enum"]), "one of " + ", ".join(schema["enum"])
+    low = schema.get("minimum", schema.get("exclusiveMinimum"))
+    after = "above " if "exclusiveMinimum" in schema else ""
+    if schema["type"] == "integer":
+        return "integer", (), f"a whole number from {low} to {schema['maximum']}"
+    return "number", (), f"a number from {after}{low:g} to {schema['maximum']:g}"
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    return f"{name} must be {setting_field(name).range}; it was {first['input']!r}."

@@ -1,0 +1,69 @@
+"""What the environment says. The only module that reads environment variables."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+STARTER = "starter"
+
+
+class Settings(BaseSettings):
+    """One studio's settings; every field is `LOOP_STUDIO_<NAME>` in the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="LOOP_STUDIO_", frozen=True, extra="ignore", env_ignore_empty=True
+    )
+
+    data: Path = Field(Path("data"), description="folder for the database and all files")
+    database_url: str | None = Field(None, description="PostgreSQL URL; SQLite in data if unset")
+    model: str = Field(STARTER, description="model of new projects: starter, a folder or a hub id")
+    device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; the best one if unset")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    password: SecretStr | None = Field(None, description="shared sign-in for every page and route")
+    password_file: Path | None = Field(None, description="file that holds the password")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="names beside loopback that browsers may use, separated by commas"
+    )
+    hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")
+    hf_token_file: Path | None = Field(None, validation_alias="HF_TOKEN_FILE")
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(host.strip() for host in value.split(",") if host.strip())
+        return value
+
+    @cached_property
+    def credential(self) -> str | None:
+        """The shared password, from the variable or the file; None asks for no sign-in."""
+        return _secret(self.password, self.password_file)
+
+    @cached_property
+    def hub_token(self) -> str | None:
+        """Token for gated models on the hub, or None."""
+        return _secret(self.hf_token, self.hf_token_file)
+
+    @property
+    def resolved_database_url(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.data.absolute() / 'studio.sqlite3'}"
+
+    @property
+    def files(self) -> Path:
+        """Folder of the local file store."""
+        return self.data / "files"
+
+
+def _secret(value: SecretStr | None, file: Path | None) -> str | None:
+    if value is not None:
+        return value.get_secret_value() or None
+    if file is not None:
+        return file.read_text(encoding="utf-8").strip() or None
+    return None

@@ -1,0 +1,96 @@
+"""The starter's autoencoder: 64x64 RGB to 16x16x4 latents and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+
+from loop_studio.starter.training import StepLoss
+
+BATCH = 16
+KL_WEIGHT = 2e-4  # on the mean per latent element, beside an L1 loss: keeps latents smooth
+EDGE_WEIGHT = 0.5
+LATENT_NOISE = 0.05  # relative: the decoder also sees latents as a denoiser leaves them
+
+
+def build_vae(widths: tuple[int, int, int] = (16, 32, 64)) -> AutoencoderKL:
+    """An untrained autoencoder with f=4 and 4 latent channels."""
+    return AutoencoderKL(
+        in_channels=3,
+        out_channels=3,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=widths,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=8,
+        mid_block_add_attention=False,
+        sample_size=64,
+        scaling_factor=1.0,  # true once `normalise_latents` has run
+    )
+
+
+def to_tensor(pictures: np.ndarray) -> Tensor:
+    """Pictures (B, 64, 64, 3) uint8 to (B, 3, 64, 64) in [-1, 1]."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def vae_loss(vae: AutoencoderKL, pictures: np.ndarray) -> StepLoss:
+    """The loss of one step on pictures (N, 64, 64, 3) uint8."""
+
+    def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        rows = torch.randint(len(pictures), (BATCH,), generator=generator).numpy()
+        target = to_tensor(pictures[rows]).contiguous(memory_format=torch.channels_last)
+        posterior = vae.encode(target).latent_dist
+        noise = torch.randn(posterior.mean.shape, generator=generator)
+        spread = (posterior.std**2 + (LATENT_NOISE * posterior.mean.detach().std()) ** 2).sqrt()
+        output = vae.decode(posterior.mean + spread * noise).sample
+        kl = posterior.kl().mean() / posterior.mean[0].numel()
+        return reconstruction_loss(output, target) + KL_WEIGHT * kl
+
+    return loss_of
+
+
+def reconstruction_loss(output: Tensor, target: Tensor) -> Tensor:
+    """L1 on values and on their differences to the next pixel, which keeps edges sharp."""
+    error = output - target
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + EDGE_WEIGHT * edges
+
+
+@torch.no_grad()
+def encode_all(
+    vae: AutoencoderKL, pictures: np.ndarray, batch: int = 64
+) -> tuple[np.ndarray, np.ndarray]:
+    """Posterior means and standard deviations, float16 (N, 4, 16, 16) each."""
+    means, stds = [], []
+    for start in range(0, len(pictures), batch):
+        posterior = vae.encode(to_tensor(pictures[start : start + batch])).latent_dist
+        means.append(posterior.mean.half().numpy())
+        stds.append(posterior.std.half().numpy())
+    return np.concatenate(means), np.concatenate(stds)
+
+
+@torch.no_grad()
+def normalise_latents(vae: AutoencoderKL, pictures: np.ndarray) -> None:
+    """Folds a shift and a scale per channel into the 1x1 convolutions around the latents.
+
+    Afterwards every latent channel has mean 0 and standard deviation 1 on `pictures`, and
+    reconstructions are unchanged, so that `scaling_factor` is 1.
+    """
+    means, _ = encode_all(vae, pictures)
+    shift = torch.from_numpy(means.astype(np.float32).mean((0, 2, 3)))
+    scale = torch.from_numpy(means.astype(np.float32).std((0, 2, 3)))
+    inward, outward = vae.quant_conv, vae.post_quant_conv
+    assert isinstance(inward, nn.Conv2d)
+    assert isinstance(outward, nn.Conv2d)
+    assert inward.bias is not None
+    assert outward.bias is not None
+    channels = len(scale)
+    inward.weight[:channels] /= scale[:, None, None, None]
+    inward.bias[:channels] = (inward.bias[:channels] - shift) / scale
+    inward.bias[channels:] -= 2 * scale.log()  # the second half is the log-variance
+    outward.bias += outward.weight[:, :, 0, 0] @ shift
+    outward.weight *= scale[None, :, None, None]
