@@ -1,0 +1,78 @@
+# LOOP Studio. `make run` and `make test` each do all their own set-up from a bare checkout.
+#
+#   make run    start the studio            HOST=127.0.0.1 PORT=7860 DATA=./data TORCH=cpu|cuda
+#   make test   every test; finds or installs a browser (CHROMIUM=/path/to/chromium)
+#   make check  ruff and mypy               make format  ruff's formatter
+#   make soak   load, kill, fault and fuzz runs, up to an hour; goes on where it stopped
+#   make bench  speed and learning          make audit   known faults in the locked packages
+#   make setup  only the set-up             make lock    renew the locks from pyproject.toml
+
+HOST ?= 127.0.0.1
+PORT ?= 7860
+DATA ?= ./data
+ifndef TORCH
+TORCH := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+endif
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A stamp carries the checksum of the lock it installed: a changed lock installs again.
+sum = $(firstword $(shell cat $(1) .ci/install | cksum))
+RUN_READY := $(VENV)/.run-$(TORCH)-$(call sum,requirements.txt)
+DEV_READY := $(VENV)/.dev-$(TORCH)-$(call sum,requirements.txt requirements-dev.txt)
+# An environment that lost its Python (an upgrade, a moved folder) is made anew.
+ifneq ($(shell $(BIN)/python -c 'print("works")' 2>/dev/null),works)
+$(shell rm -f $(VENV)/.run-* $(VENV)/.dev-*)
+endif
+
+# Two torch processes that both spin on every core slow each other down ten times and more.
+TEST_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
+
+.PHONY: run test check format soak bench audit setup lock
+.DEFAULT_GOAL := run
+
+run: $(RUN_READY)
+	LOOP_STUDIO_HOST='$(HOST)' LOOP_STUDIO_PORT='$(PORT)' LOOP_STUDIO_DATA='$(DATA)' \
+		exec $(BIN)/python app.py
+
+test: $(DEV_READY)
+	chromium=$$(.ci/browser $(BIN)/python) && \
+		CHROMIUM="$$chromium" $(TEST_THREADS) $(BIN)/python -m pytest $(ARGS)
+
+check: $(DEV_READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(DEV_READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+soak: $(DEV_READY)
+	chromium=$$(.ci/browser $(BIN)/python) && \
+		CHROMIUM="$$chromium" $(TEST_THREADS) $(BIN)/python -m pytest -m soak $(ARGS)
+
+bench: $(RUN_READY)
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+audit: $(DEV_READY)
+	$(BIN)/python -m pip check
+	test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+		$(VENV)/audit/bin/python -m pip install -q pip-audit; }
+	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r requirements.txt -r requirements-dev.txt
+
+setup: $(DEV_READY)
+
+$(RUN_READY):
+	.ci/venv $(VENV)
+	.ci/install $(BIN)/python $(TORCH) requirements.txt
+	rm -f $(VENV)/.run-* && touch $@
+
+$(DEV_READY): | $(RUN_READY)
+	.ci/install $(BIN)/python $(TORCH) requirements-dev.txt
+	rm -f $(VENV)/.dev-* && touch $@
+
+# Not part of any other target: resolves pyproject.toml anew in throwaway folders.
+lock:
+	.ci/venv $(VENV)
+	.ci/lock $(BIN)/python
