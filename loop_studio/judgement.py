@@ -76,26 +76,27 @@ def check_gesture(mode: str, judgement: Mapping[str, float | None], images: Sequ
     strangers = [image for image in judgement if image not in images]
     if strangers:
         raise Invalid(f"Image {strangers[0]} does not belong to this group.")
-    values = [value for value in judgement.values() if value is not None]
     if mode == "skip":
         if judgement:
             raise Invalid("A skip has an empty judgement.")
         return
+    values = [value for value in judgement.values() if value is not None]
     if not values:
         raise Invalid("The judgement is empty; judge at least one image, or send a skip.")
-    if mode == "rank":
-        if any(value != int(value) or not 1 <= value <= len(images) for value in values):
-            raise Invalid(f"Ranks are whole numbers from 1 (best) to {len(images)}.")
-        return
-    if mode not in _ALLOWED:
-        modes = ", ".join([*_ALLOWED, "rank", "skip"])
-        raise Invalid(f"There is no mode {mode!r}; it is one of {modes}.")
-    allowed, wanted = _ALLOWED[mode]
+    _check_values(mode, values, len(images))
+
+
+def _check_values(mode: str, values: Sequence[float], k: int) -> None:
+    places = frozenset(float(place) for place in range(1, k + 1))
+    gestures = {**_ALLOWED, "rank": (places, f"a whole rank from 1 (best) to {k}")}
+    if mode not in gestures:
+        raise Invalid(f"There is no mode {mode!r}; it is one of {', '.join(gestures)} or skip.")
+    allowed, wanted = gestures[mode]
     if any(value not in allowed for value in values):
         raise Invalid(f"In mode {mode}, a value is {wanted}.")
     if mode in {"best", "pair"} and values.count(1.0) > 1:
         raise Invalid("Only one image can be chosen as the best; mark others as also good (0.5).")
-    if mode == "pair" and len(images) != 2:
+    if mode == "pair" and k != 2:
         raise Invalid("A pair judgement needs a group of two images.")
 
 

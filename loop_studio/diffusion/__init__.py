@@ -1,0 +1,1 @@
+"""Stable Diffusion as a policy: sampling, replay, adapters, and their bytes. Writes no file."""

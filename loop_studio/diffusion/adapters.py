@@ -1,0 +1,142 @@
+"""LoRA adapters on one frozen UNet: `live` serves, `learner` learns, `archive` is any other.
+
+None is ever merged into the base: a merged weight rounds differently, and a trajectory must
+replay to the very log_prob it was stored with.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from diffusers import UNet2DConditionModel
+from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
+from torch import Tensor, nn
+
+from loop_studio.errors import ModelUnusable
+from loop_studio.rl.types import Weights
+
+SLOTS = ("live", "learner", "archive")
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+EVERYTHING = (
+    *ATTENTION,
+    "ff.net.0.proj",
+    "ff.net.2",
+    "proj_in",
+    "proj_out",
+    "conv",
+    "conv1",
+    "conv2",
+    "conv_shortcut",
+    "conv_in",
+    "conv_out",
+)
+
+
+@dataclass(frozen=True)
+class LoraShape:
+    """Rank, scale (alpha / rank multiplies) and which layers: `attention` or `all`."""
+
+    rank: int
+    alpha: float
+    targets: str
+
+    @property
+    def modules(self) -> list[str]:
+        """Suffixes of the layers that carry an adapter."""
+        return list(ATTENTION if self.targets == "attention" else EVERYTHING)
+
+
+State = dict[str, Tensor]
+"""An adapter's tensors by layer, `conv_in.lora_A.weight`, float32 on the CPU."""
+
+
+class Adapters:
+    """The three adapters of one UNet, and which of them answers."""
+
+    def __init__(self, unet: UNet2DConditionModel, shape: LoraShape) -> None:
+        """Freeze `unet` and give it three adapters that change nothing yet."""
+        unet.requires_grad_(False)
+        self._unet = unet
+        self._active: Weights | None = None
+        self.shapes: dict[str, LoraShape] = {}
+        for slot in SLOTS:
+            self._add(slot, shape)
+        self.use("live")
+
+    def use(self, weights: Weights) -> None:
+        """Make `weights` answer; only the learner's parameters can take a gradient."""
+        if weights == self._active:
+            return
+        for layer in self._layers:
+            layer.enable_adapters(weights != "base")
+            if weights != "base":
+                layer.set_adapter([weights], inference_mode=weights != "learner")
+        self._active = weights
+
+    def parameters(self, slot: str) -> dict[str, nn.Parameter]:
+        """The parameters of one adapter by layer."""
+        mark = f".{slot}."
+        return {
+            name.replace(mark, "."): parameter
+            for name, parameter in self._unet.named_parameters()
+            if mark in name and ".lora_" in name
+        }
+
+    def state(self, slot: str) -> State:
+        """A copy of one adapter on the CPU."""
+        return {
+            name: parameter.detach().to("cpu", torch.float32, copy=True)
+            for name, parameter in self.parameters(slot).items()
+        }
+
+    def load(self, slot: str, state: State, shape: LoraShape) -> None:
+        """Fill one adapter; raises ModelUnusable when the tensors belong to another model."""
+        if self.shapes[slot] != shape:
+            self._unet.delete_adapters(slot)
+            self._add(slot, shape)
+        parameters = self.parameters(slot)
+        if parameters.keys() != state.keys() or any(
+            parameters[name].shape != tensor.shape for name, tensor in state.items()
+        ):
+            raise ModelUnusable(
+                "This version's LoRA does not fit the project's model. Make a version that "
+                "belongs to this model live, or start a new project."
+            )
+        with torch.no_grad():
+            for name, tensor in state.items():
+                parameters[name].copy_(tensor)
+
+    def copy(self, source: str, target: str) -> None:
+        """Fill `target` from `source`, exactly."""
+        self.load(target, self.state(source), self.shapes[source])
+
+    def reset(self, slot: str, shape: LoraShape, seed: int) -> None:
+        """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`)."""
+        if self.shapes[slot] != shape:
+            self._unet.delete_adapters(slot)
+            self._add(slot, shape)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for name, parameter in self.parameters(slot).items():
+                fresh = torch.zeros(parameter.shape)
+                if ".lora_A." in name:
+                    nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
+                parameter.copy_(fresh)
+
+    def _add(self, slot: str, shape: LoraShape) -> None:
+        config = LoraConfig(
+            r=shape.rank,
+            lora_alpha=shape.alpha,
+            target_modules=shape.modules,
+            lora_dropout=0.0,
+        )
+        with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
+            self._unet.add_adapter(config, adapter_name=slot)
+        self._layers = [m for m in self._unet.modules() if isinstance(m, BaseTunerLayer)]
+        self.shapes[slot] = shape
+        self._active = None
+        for parameter in self.parameters(slot).values():
+            parameter.requires_grad_(slot == "learner")

@@ -1,0 +1,283 @@
+"""Stable Diffusion with a LoRA, as a distribution over next latents.
+
+One function, `_mean_std`, answers for rollout and replay alike, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from threading import RLock
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import CLIPTextModel, PreTrainedTokenizerBase
+
+from loop_studio.diffusion.adapters import Adapters, LoraShape
+from loop_studio.diffusion.transition import (
+    SIGMA_FLOOR,
+    NoiseSchedule,
+    Steps,
+    guided,
+    step_mean,
+    trained_mask,
+)
+from loop_studio.errors import ModelUnusable
+from loop_studio.rl.gaussian import log_prob
+from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
+
+EMBEDDINGS_KEPT = 1024
+
+
+@dataclass(frozen=True)
+class TrainedSteps:
+    """Which denoising steps a rollout stores for training; see loop_studio.config."""
+
+    kind: str = "high_noise"
+    fraction: float = 0.5
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One group: what raters see and what an update will learn from."""
+
+    images: NDArray[np.uint8]  # (k, H, W, 3)
+    seeds: tuple[int, ...]
+    trajectories: Trajectories
+
+
+class StableDiffusionPolicy:
+    """One loaded model: text encoder, UNet with three adapters, and VAE, all frozen.
+
+    Safe to share between threads: each UNet pass holds the lock with its weights switched on,
+    and every random draw comes from a generator of its own trajectory.
+    """
+
+    def __init__(
+        self,
+        *,
+        unet: UNet2DConditionModel,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: PreTrainedTokenizerBase,
+        schedule: NoiseSchedule,
+        shape: LoraShape,
+    ) -> None:
+        self.unet = unet.eval()
+        self.vae = vae.eval().requires_grad_(False)
+        self.text_encoder = text_encoder.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+        self.schedule = schedule
+        self.adapters = Adapters(unet, shape)
+        self._lock = RLock()
+        self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
+        self._steps = lru_cache(maxsize=32)(self._steps_on_device)
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path,
+        shape: LoraShape,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        token: str | None = None,
+    ) -> StableDiffusionPolicy:
+        """Load a folder or a hub id; raises ModelUnusable with a sentence.
+
+        TF32 and cudnn.benchmark are switched off: they would let a replay differ from its rollout.
+        """
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        try:
+            pipeline = StableDiffusionPipeline.from_pretrained(
+                str(model), safety_checker=None, torch_dtype=dtype, token=token
+            )
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            raise ModelUnusable(
+                f"The model {model} could not be loaded as Stable Diffusion ({_first(error)}). "
+                "Check the folder or hub id in the project's settings, or download it again."
+            ) from error
+        pipeline.to(device)
+        return cls(
+            unet=pipeline.unet,
+            vae=pipeline.vae,
+            text_encoder=pipeline.text_encoder,
+            tokenizer=pipeline.tokenizer,
+            schedule=NoiseSchedule(pipeline.scheduler.config),
+            shape=shape,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the UNet is."""
+        return torch.device(self.unet.device)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one latent; D is their product."""
+        config = self.unet.config
+        size = config.sample_size
+        height, width = (size, size) if isinstance(size, int) else size
+        return config.in_channels, height, width
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The learner's trainable parameters."""
+        return list(self.adapters.parameters("learner").values())
+
+    def transition(self, transitions: Transitions, weights: Weights) -> tuple[Tensor, Tensor]:
+        """Mean (B, C, H, W) and std (B,) of the next latents under `weights`, float32."""
+        steps = self._steps(transitions.sampler)
+        return self._mean_std(
+            steps,
+            steps.index(transitions.timesteps),
+            transitions.latents,
+            self._embed(transitions.prompts),
+            transitions.sampler.guidance_scale,
+            weights,
+        )
+
+    @torch.no_grad()
+    def rollout(
+        self,
+        prompt: str,
+        seeds: Sequence[int],
+        sampler: Sampler,
+        *,
+        trained: TrainedSteps | None = None,
+        weights: Weights = "live",
+    ) -> Rollout:
+        """Sample one trajectory per seed, the whole group in one UNet call per step.
+
+        Steps after the last trained one are sampled but not stored.
+        """
+        trained = trained or TrainedSteps()
+        steps = self._steps(sampler)
+        mask = trained_mask(
+            trained.kind, trained.fraction, steps.stored, list(seeds), len(steps.timesteps)
+        )
+        kept = int(mask.any(0).nonzero().max()) + 1
+        path: list[Tensor] = []
+        log_probs: list[Tensor] = []
+        for latents, log_prob_ in self._denoise((prompt,) * len(seeds), seeds, sampler, weights):
+            if len(path) <= kept:
+                path.append(latents)
+                log_probs.append(log_prob_)
+        return Rollout(
+            images=self.decode(latents),
+            seeds=tuple(seeds),
+            trajectories=Trajectories(
+                prompt=prompt,
+                sampler=sampler,
+                latents=torch.stack(path, 1).cpu(),
+                log_probs=torch.stack(log_probs[1:], 1).cpu(),
+                timesteps=steps.timesteps[:kept].cpu(),
+                trained=mask[:, :kept],
+            ),
+        )
+
+    @torch.no_grad()
+    def sample(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampler: Sampler, weights: Weights
+    ) -> NDArray[np.uint8]:
+        """Images (B, H, W, 3) for looking and measuring, one per (prompt, seed); nothing stored."""
+        for latents, _ in self._denoise(prompts, seeds, sampler, weights):
+            last = latents
+        return self.decode(last)
+
+    def _denoise(
+        self, prompts: Sequence[str], seeds: Sequence[int], sampler: Sampler, weights: Weights
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (latents, log_prob) from pure noise (log_prob 0) to the end: T + 1 pairs.
+
+        All noise of row i comes from a CPU generator seeded with `seeds[i]`, so an image does not
+        depend on its company beyond the kernels' last bit.
+        """
+        steps = self._steps(sampler)
+        embeddings = self._embed(prompts)
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        latents = self._noise(generators)
+        yield latents, torch.zeros(len(seeds), device=self.device)
+        for s in range(len(steps.timesteps)):
+            index = torch.full((len(seeds),), s, device=self.device)
+            mean, std = self._mean_std(
+                steps, index, latents, embeddings, sampler.guidance_scale, weights
+            )
+            latents = mean + std.view(-1, 1, 1, 1) * self._noise(generators)
+            # Where the floor forbids training, sigma may be 0 and has no density.
+            yield latents, log_prob(latents, mean, std.clamp(min=SIGMA_FLOOR))
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> NDArray[np.uint8]:
+        """Latents (B, C, H, W) to RGB images (B, H, W, 3)."""
+        scaled = latents / self.vae.config.scaling_factor
+        pixels = self.vae.decode(scaled.to(self.vae.dtype)).sample.float()
+        pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+        images: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).cpu().numpy()
+        return images
+
+    def _mean_std(
+        self,
+        steps: Steps,
+        index: Tensor,
+        latents: Tensor,
+        embeddings: Tensor,
+        guidance_scale: float,
+        weights: Weights,
+    ) -> tuple[Tensor, Tensor]:
+        """The one transition: guided UNet pass, then DDIM's mean; guidance is one batched pass."""
+        timesteps = steps.timesteps[index]
+        inputs = latents.to(self.unet.dtype)
+        if guidance_scale > 1:
+            inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
+            embeddings = torch.cat([self._embed(("",)).expand_as(embeddings), embeddings])
+        with self._lock:
+            self.adapters.use(weights)
+            output = self.unet(inputs, timesteps, encoder_hidden_states=embeddings).sample.float()
+        if guidance_scale > 1:
+            unconditional, conditional = output.chunk(2)
+            output = guided(unconditional, conditional, guidance_scale)
+        return step_mean(steps, index, latents, output), steps.std[index]
+
+    def _noise(self, generators: Sequence[torch.Generator]) -> Tensor:
+        drawn = [torch.randn(self.latent_shape, generator=g) for g in generators]
+        return torch.stack(drawn).to(self.device)
+
+    def _embed(self, prompts: Sequence[str]) -> Tensor:
+        """Prompt embeddings (B, L, E); each text is encoded once, alone, and kept."""
+        with self._lock:
+            return torch.cat([self._embedding(prompt) for prompt in prompts])
+
+    def _embedding(self, prompt: str) -> Tensor:
+        if prompt not in self._embeddings:
+            with torch.no_grad():
+                tokens = self.tokenizer(
+                    prompt, padding="max_length", truncation=True, return_tensors="pt"
+                )
+                embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
+            self._embeddings[prompt] = embedding.to(self.unet.dtype)
+            if len(self._embeddings) > EMBEDDINGS_KEPT:
+                self._embeddings.popitem(last=False)
+        self._embeddings.move_to_end(prompt)
+        return self._embeddings[prompt]
+
+    def _steps_on_device(self, sampler: Sampler) -> Steps:
+        steps = self.schedule.steps(sampler)
+        return Steps(
+            steps.timesteps.to(self.device),
+            steps.sample_coefficient.to(self.device),
+            steps.output_coefficient.to(self.device),
+            steps.std.to(self.device),
+        )
+
+
+def _first(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -1,0 +1,123 @@
+"""The DDIM transition with eta > 0, built from a model folder's noise schedule.
+
+Both DDIM's mean and its inputs are linear: mean = a x_t + b model_output. The two coefficients
+and the standard deviation of each step are worked out once, in float64; rollout and replay then
+share one multiply-add, whatever noise scheduler the folder names (SD 2 ships PNDM, SDXL Euler).
+Source: Song et al. 2021 (DDIM), eq. 12 and 16; diffusers' scheduling_ddim.py for the grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler
+from torch import Tensor
+
+from loop_studio.errors import ModelUnusable
+from loop_studio.rl.types import Sampler
+
+SIGMA_FLOOR = 0.05
+"""Steps with a smaller standard deviation are sampled but neither stored nor trained: the last
+step of 20 (51 -> 1) alone would have about 30 times the KL of the others."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The T denoising steps of one sampler, first (noisiest) to last."""
+
+    timesteps: Tensor  # (T,) int64
+    sample_coefficient: Tensor  # (T,) float32, a in mean = a x_t + b model_output
+    output_coefficient: Tensor  # (T,) float32, b
+    std: Tensor  # (T,) float32
+
+    @property
+    def stored(self) -> int:
+        """How many leading steps may be stored and trained: those at or above the floor."""
+        below = (self.std < SIGMA_FLOOR).nonzero()
+        return int(below[0]) if len(below) else len(self.std)
+
+    def index(self, timesteps: Tensor) -> Tensor:
+        """Positions (B,) of given timesteps (B,) in this grid."""
+        return (self.timesteps.to(timesteps.device)[None] == timesteps[:, None]).int().argmax(1)
+
+
+class NoiseSchedule:
+    """The betas of a model folder, and the grid of steps that any sampler makes of them."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Read a folder's scheduler config; raises ModelUnusable for what cannot be replayed."""
+        _refuse(config)
+        self.prediction_type: str = config.get("prediction_type", "epsilon")
+        self._config = {**config, "clip_sample": False, "thresholding": False}
+
+    def steps(self, sampler: Sampler) -> Steps:
+        """Coefficients of every step, in float64 until the end."""
+        scheduler = DDIMScheduler.from_config(self._config)
+        count = scheduler.config.num_train_timesteps
+        if sampler.num_inference_steps > count:
+            raise ModelUnusable(f"This model was trained on {count} steps; ask for fewer.")
+        scheduler.set_timesteps(sampler.num_inference_steps)
+        timesteps = scheduler.timesteps.long()
+        previous = timesteps - count // sampler.num_inference_steps
+        alphas = scheduler.alphas_cumprod.double()
+        alpha = alphas[timesteps]
+        alpha_next = torch.where(
+            previous >= 0, alphas[previous.clamp(min=0)], scheduler.final_alpha_cumprod.double()
+        )
+        variance = (1 - alpha_next) / (1 - alpha) * (1 - alpha / alpha_next)
+        std = sampler.eta * variance.clamp(min=0).sqrt()
+        direction = (1 - alpha_next - std**2).clamp(min=0).sqrt()
+        if self.prediction_type == "v_prediction":
+            a = (alpha_next * alpha).sqrt() + direction * (1 - alpha).sqrt()
+            b = direction * alpha.sqrt() - (alpha_next * (1 - alpha)).sqrt()
+        else:
+            a = (alpha_next / alpha).sqrt()
+            b = direction - (alpha_next * (1 - alpha) / alpha).sqrt()
+        return Steps(timesteps, a.float(), b.float(), std.float())
+
+
+def guided(unconditional: Tensor, conditional: Tensor, guidance_scale: float) -> Tensor:
+    """Classifier-free guidance (Ho & Salimans 2022): the only place that knows its formula."""
+    return unconditional + guidance_scale * (conditional - unconditional)
+
+
+def step_mean(steps: Steps, index: Tensor, latents: Tensor, model_output: Tensor) -> Tensor:
+    """Mean of the next latents; `index` (B,) picks each row's step; latents (B, C, H, W)."""
+    a = steps.sample_coefficient[index].view(-1, 1, 1, 1)
+    b = steps.output_coefficient[index].view(-1, 1, 1, 1)
+    return a * latents + b * model_output
+
+
+def trained_mask(kind: str, fraction: float, stored: int, seeds: list[int], total: int) -> Tensor:
+    """Which of the stored steps are trained: (k, stored) bool, drawn before any reward.
+
+    `high_noise` is the noisiest `fraction` of all `total` steps; `random` draws as many of the
+    stored ones per trajectory, from a generator of that trajectory's own seed.
+    """
+    k = len(seeds)
+    count = stored if kind == "all" else max(1, min(stored, round(fraction * total)))
+    mask = torch.zeros(k, stored, dtype=torch.bool)
+    if kind != "random":
+        mask[:, :count] = True
+        return mask
+    for row, seed in enumerate(seeds):
+        generator = torch.Generator().manual_seed(seed ^ 0x5EED)
+        mask[row, torch.randperm(stored, generator=generator)[:count]] = True
+    return mask
+
+
+def _refuse(config: Mapping[str, Any]) -> None:
+    for name in ("thresholding", "clip_sample"):
+        if config.get(name):
+            raise ModelUnusable(
+                f"This model's noise scheduler sets {name}, which hides the density of a step. "
+                f"Set {name} to false in scheduler/scheduler_config.json, or choose another model."
+            )
+    kind = config.get("prediction_type", "epsilon")
+    if kind not in {"epsilon", "v_prediction"}:
+        raise ModelUnusable(
+            f"This model predicts {kind!r}; the studio trains epsilon and v_prediction models."
+        )

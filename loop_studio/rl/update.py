@@ -1,0 +1,187 @@
+"""One LOOP update, as a generator: the caller persists, reports, cancels by not asking on, and
+serves raters between its micro-batches. What it leaves out: reading groups, judging whether
+they replay faithfully (rl.fidelity), and publishing.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from loop_studio.rl.batch import Batch, by_sampler, count_micro_batches, flatten, micro_batches
+from loop_studio.rl.gaussian import kl_divergence, log_prob
+from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
+from loop_studio.rl.types import JudgedGroup, Policy
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """The numbers of an update; each is explained in loop_studio.config."""
+
+    passes: int = 2
+    minibatches: int = 2
+    clip_nats: float = 1.6
+    kl_weight: float = 0.0
+    max_grad_norm: float = 1.0
+    micro_batch: int = 16
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One micro-batch is done. `metrics` comes with the last one of each optimizer step."""
+
+    step: int
+    steps: int
+    metrics: dict[str, float] | None = None
+
+
+def train(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    groups: Sequence[JudgedGroup],
+    config: LoopConfig,
+    *,
+    seed: int,
+    scaler: torch.amp.GradScaler | None = None,
+) -> Iterator[Progress]:
+    """Maximise the clipped objective over `groups`; yields after every micro-batch.
+
+    Each pass shuffles whole groups (its own generator, from `seed`) into `minibatches`; each
+    minibatch is one optimizer step, accumulated over micro-batches. A minibatch without any
+    advantage takes no step, for AdamW's momentum would still move. With a KL penalty the base
+    model's means are computed once, before the first pass, and serve every pass.
+    Raises ValueError below two optimizer steps (that is RLOO), or without any signal.
+    """
+    if config.passes * min(config.minibatches, len(groups)) < 2:
+        raise ValueError("LOOP needs at least two optimizer steps; with one it is RLOO")
+    with_penalty, size = config.kl_weight > 0, config.micro_batch
+    batches = [flatten(group, keep_silent=with_penalty) for group in groups]
+    if not any(batch.has_signal for batch in batches):
+        raise ValueError("no group has a learning signal")
+    plan = [
+        minibatch
+        for minibatch in _minibatches(len(groups), config, seed)
+        if any(batches[g].has_signal for g in minibatch)
+    ]
+    steps = sum(count_micro_batches([batches[g] for g in chosen], size) for chosen in plan)
+    step = 0
+    if with_penalty:
+        steps += count_micro_batches(batches, size)
+        for _ in _fill_references(policy, batches, size):
+            step += 1
+            yield Progress(step, steps)
+    for chosen in plan:
+        micros = list(micro_batches([batches[g] for g in chosen], size))
+        tally: dict[str, float] = defaultdict(float)
+        optimizer.zero_grad(set_to_none=True)
+        for micro in micros:
+            loss = _loss(policy, micro, config, tally) / len(chosen)
+            (loss if scaler is None else scaler.scale(loss)).backward()
+            step += 1
+            if micro is not micros[-1]:
+                yield Progress(step, steps)
+        metrics = _means(tally, sum(len(micro) for micro in micros))
+        metrics["policy/grad_norm"] = _optimizer_step(policy, optimizer, config, scaler)
+        yield Progress(step, steps, metrics)
+
+
+def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: int) -> float:
+    """KL from the learner to the base in true nats per step, averaged over trajectories.
+
+    One trained step of each trajectory, drawn uniformly: an unbiased estimate of the mean over
+    its trained steps at a fraction of the cost.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    batches = [flatten(_one_step_each(group, generator), keep_silent=True) for group in groups]
+    total, count = 0.0, 0
+    for micro in micro_batches(batches, size):
+        micro = micro.to(_device(policy))
+        with torch.no_grad():
+            mean, std = policy.transition(micro.transitions, "learner")
+            base, _ = policy.transition(micro.transitions, "base")
+        total += kl_divergence(mean, base, std).sum().item()
+        count += len(micro)
+    return total / count
+
+
+def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, float]) -> Tensor:
+    """The micro-batch's part of the loss, summed over its transitions, before 1/G."""
+    micro = micro.to(_device(policy))
+    elements = micro.latents[0].numel()
+    c = clip_range(config.clip_nats, elements)
+    mean, std = policy.transition(micro.transitions, "learner")
+    log_ratio = log_prob(micro.next_latents, mean, std) - micro.old_log_probs
+    ratio = log_ratio.exp()
+    loss = -clipped_surrogate(ratio, micro.up, micro.down, c).sum()
+    if config.kl_weight > 0:
+        kl = kl_divergence(mean, micro.reference, std)
+        loss = loss + config.kl_weight * (kl * micro.kl_share).sum() / elements
+        tally["policy/kl_to_base"] += kl.detach().sum().item()
+    nats = log_ratio.detach().double() * elements
+    tally["policy/loss"] += loss.item()
+    tally["policy/log_ratio_nats"] += nats.abs().sum().item()
+    tally["policy/clip_fraction"] += clipped(ratio.detach(), micro.up, micro.down, c).sum().item()
+    return loss
+
+
+def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterator[None]:
+    """Put the base model's means into `batches`, in place; yields after every micro-batch.
+
+    Full micro-batches run across groups, so that this pass is as quick per sample as training.
+    """
+    means = []
+    for micro in micro_batches(batches, size):
+        with torch.no_grad():
+            mean, _ = policy.transition(micro.to(_device(policy)).transitions, "base")
+        means.append(mean.to(micro.latents.device))
+        yield
+    rows = torch.cat(means)
+    for g in by_sampler(batches):
+        batches[g] = replace(batches[g], reference=rows[: len(batches[g])])
+        rows = rows[len(batches[g]) :]
+
+
+def _means(tally: dict[str, float], count: int) -> dict[str, float]:
+    return {name: total / count for name, total in tally.items()}
+
+
+def _optimizer_step(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    config: LoopConfig,
+    scaler: torch.amp.GradScaler | None,
+) -> float:
+    """Unscale in float32, clip the norm, step; returns the norm before it was clipped."""
+    if scaler is not None:
+        scaler.unscale_(optimizer)
+    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm)
+    if scaler is None:
+        optimizer.step()
+    else:
+        scaler.step(optimizer)
+        scaler.update()
+    return norm.item()
+
+
+def _minibatches(count: int, config: LoopConfig, seed: int) -> Iterator[list[int]]:
+    """Whole groups, shuffled anew in each pass and split as evenly as they go."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(config.passes):
+        order = torch.randperm(count, generator=generator)
+        for part in order.tensor_split(min(config.minibatches, count)):
+            yield part.tolist()
+
+
+def _one_step_each(group: JudgedGroup, generator: torch.Generator) -> JudgedGroup:
+    trained = group.trajectories.trained
+    drawn = torch.multinomial(trained.double(), 1, generator=generator)
+    one = torch.zeros_like(trained).scatter(1, drawn, value=True)
+    return replace(group, trajectories=replace(group.trajectories, trained=one))
+
+
+def _device(policy: Policy) -> torch.device:
+    return policy.parameters()[0].device

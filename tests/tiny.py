@@ -1,0 +1,108 @@
+"""Models of the real classes, small enough to build in a second; weights are random but trained
+adapters are not zero, since a zero adapter hides every mistake."""
+
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+
+from loop_studio.diffusion.adapters import LoraShape
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.transition import NoiseSchedule
+
+SHAPE = LoraShape(rank=4, alpha=8.0, targets="all")
+SCHEDULE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "clip_sample": False,
+    "timestep_spacing": "leading",
+}
+
+
+def tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {"<|startoftext|>": 0, "<|endoftext|>": 1}
+    vocabulary |= {
+        byte: i + 2 for i, byte in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))
+    }
+    built = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    built.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    built.post_processor = processors.TemplateProcessing(
+        single="<|startoftext|> $A <|endoftext|>",
+        special_tokens=[("<|startoftext|>", 0), ("<|endoftext|>", 1)],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=built,
+        bos_token="<|startoftext|>",
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        model_max_length=24,
+    )
+
+
+def policy(
+    *,
+    prediction_type: str = "epsilon",
+    shape: LoraShape = SHAPE,
+    dtype: torch.dtype = torch.float32,
+    sample_size: int = 8,
+    seed: int = 0,
+    trained: bool = True,
+) -> StableDiffusionPolicy:
+    """A tiny Stable Diffusion; `trained` gives every adapter its own non-zero weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=sample_size,
+            block_out_channels=(16, 32),
+            layers_per_block=1,
+            norm_num_groups=8,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=32,
+            attention_head_dim=4,
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=4,
+            latent_channels=4,
+            mid_block_add_attention=False,
+        )
+        text = CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=258,
+                hidden_size=32,
+                intermediate_size=37,
+                num_attention_heads=4,
+                num_hidden_layers=2,
+                max_position_embeddings=24,
+                bos_token_id=0,
+                eos_token_id=1,
+                pad_token_id=1,
+            )
+        )
+    built = StableDiffusionPolicy(
+        unet=unet.to(dtype),
+        vae=vae.to(dtype),
+        text_encoder=text.to(dtype),
+        tokenizer=tokenizer(),
+        schedule=NoiseSchedule({**SCHEDULE, "prediction_type": prediction_type}),
+        shape=shape,
+    )
+    if trained:
+        for number, slot in enumerate(("live", "learner", "archive")):
+            stir(built, slot, seed=100 + number)
+    return built
+
+
+def stir(built: StableDiffusionPolicy, slot: str, *, seed: int, size: float = 0.1) -> None:
+    """Give an adapter non-zero weights, as training would."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in built.adapters.parameters(slot).values():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * size)
