@@ -1,0 +1,51 @@
+# CPU:  docker build -t loop-studio:cpu .
+# GPU:  docker build -t loop-studio:cuda --build-arg TORCH=cuda .     (the wheels bundle CUDA)
+# Add --build-arg EXTRA='psycopg[binary]==3.3.9' for a PostgreSQL database.
+ARG BASE=python:3.11-slim
+FROM ${BASE}
+ARG TORCH=cpu
+ARG EXTRA=
+
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/*
+
+ENV PATH=/opt/venv/bin:$PATH \
+    PIP_NO_CACHE_DIR=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+COPY requirements.txt ./
+COPY .ci/install .ci/
+RUN python3 -m venv /opt/venv \
+    && .ci/install python "$TORCH" requirements.txt \
+    && if [ -n "$EXTRA" ]; then python -m pip install -q "$EXTRA"; fi
+
+COPY LICENSE app.py ./
+COPY loop_studio loop_studio
+COPY migrations migrations
+COPY static static
+RUN python -m compileall -q app.py loop_studio migrations
+
+# Any user id with group 0 may run it, as some clusters demand; by default it is 1000.
+RUN useradd --uid 1000 --gid 0 --no-create-home --home-dir /data studio \
+    && install -d -o 1000 -g 0 -m 2775 /data
+USER 1000
+VOLUME /data
+
+ENV LOOP_STUDIO_DATA=/data \
+    LOOP_STUDIO_HOST=0.0.0.0 \
+    LOOP_STUDIO_PORT=7860 \
+    HOME=/data \
+    HF_HOME=/data/hf \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    GRADIO_ANALYTICS_ENABLED=False \
+    GRADIO_TEMP_DIR=/data/tmp \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+EXPOSE 7860
+
+# The first SIGTERM lets a running update write what it has; give it time (compose.yaml does).
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD ["python", "-c", \
+    "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['LOOP_STUDIO_PORT'] + '/healthz', timeout=4)"]
+ENTRYPOINT ["tini", "--", "python", "app.py"]

@@ -1,0 +1,65 @@
+"""What tests in several folders share: pinned threads, a data folder, a database, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loop_studio.settings import Settings
+from loop_studio.storage.database import Database
+from loop_studio.storage.files import FileStore
+from loop_studio.storage.migration import migrate
+
+# Nothing above imports torch, so it will see these. Threads that spin while they idle would
+# starve the studio under test.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+for name in [name for name in os.environ if name.startswith("LOOP_STUDIO_")]:
+    del os.environ[name]  # tests say what they want; the shell they run in has no say
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium. `make test` finds or installs one; here a missing one is a failure."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.fail("The browser tests need Chromium: run `make test`, or set CHROMIUM.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder at the newest schema, to be copied and never opened."""
+    data = tmp_path_factory.mktemp("migrated")
+    migrate(Settings(data=data))
+    return data
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated_data: Path) -> Settings:
+    """Settings of a studio with a data folder of its own, migrated and empty."""
+    data = tmp_path / "data"
+    shutil.copytree(migrated_data, data)
+    return Settings(data=data, port=0, device="cpu")
+
+
+@pytest.fixture
+def db(settings: Settings) -> Iterator[Database]:
+    """The database of `settings`."""
+    database = Database(settings.resolved_database_url)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def files(settings: Settings) -> FileStore:
+    """The file store of `settings`."""
+    return FileStore(settings.files)

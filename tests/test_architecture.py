@@ -1,0 +1,235 @@
+"""The shape of the code, as ARCHITECTURE.md states it: imports point downwards, and so on."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "loop_studio"
+
+LEAVES = {"config", "errors", "judgement", "model_folder", "settings"}
+# What each layer may import of the package, beside itself and the leaves.
+BELOW: dict[str, set[str]] = {
+    **{leaf: set() for leaf in LEAVES},
+    "rl": set(),
+    "diffusion": {"rl"},
+    "starter": {"rl", "diffusion"},
+    "rewards": {"rl", "diffusion", "starter"},
+    "storage": set(),
+    "ui": {"storage", "rewards.catalogue", "starter"},
+    "jobs": {"storage", "rewards", "diffusion", "rl", "starter"},
+}
+HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "loop_studio.jobs")
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def sources(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+
+
+def nodes(paths: list[Path]) -> Iterator[tuple[Path, ast.AST]]:
+    for path in paths:
+        for node in ast.walk(tree(path)):
+            yield path.relative_to(ROOT), node
+
+
+def imported(paths: list[Path]) -> Iterator[tuple[Path, int, str]]:
+    """Every import, wherever it stands: (file, line, dotted name down to what is imported)."""
+    for path, node in nodes(paths):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield path, node.lineno, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = [*path.parts[: -node.level]] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            for alias in node.names:
+                yield path, node.lineno, f"{module}.{alias.name}"
+
+
+def called(node: ast.AST) -> str:
+    """`torch.load` for the call torch.load(...), `open` for open(...), else an empty string."""
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(package + ".") for package in packages)
+
+
+def layer_of(path: Path) -> str:
+    return path.parts[1].removesuffix(".py")
+
+
+def test_imports_point_downwards() -> None:
+    wrong = []
+    for path, line, name in imported(sources("loop_studio")):
+        if not name.startswith("loop_studio.") or layer_of(path) == "__init__":
+            continue
+        layer, target = layer_of(path), name.removeprefix("loop_studio.")
+        if not within(target, layer, "__version__", *LEAVES, *BELOW[layer]):
+            wrong.append(f"{path}:{line} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_layer_is_known() -> None:
+    found = {layer_of(path.relative_to(ROOT)) for path in sources("loop_studio")} - {"__init__"}
+    assert found <= set(BELOW), found - set(BELOW)
+
+
+@pytest.mark.parametrize("module", ["loop_studio.ui.server", "loop_studio.storage.migration"])
+def test_the_web_process_and_storage_load_no_tensor_library(module: str) -> None:
+    program = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
+    answer = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.split() == []
+
+
+def test_only_storage_speaks_to_the_database() -> None:
+    paths = [path for path in sources("loop_studio") if "storage" not in path.parts]
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path, line, name in imported([*paths, ROOT / "app.py"])
+        if within(name, "sqlalchemy", "alembic", "sqlite3", "psycopg")
+    ]
+    wrong += [
+        f"{path}:{node.lineno} opens a session"
+        for path, node in nodes([*paths, ROOT / "app.py"])
+        if re.fullmatch(r"(.*\.)?(db|database)\.(read|write)", called(node))
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_only_settings_reads_the_environment() -> None:
+    paths = [path for path in sources("loop_studio") if path.name != "settings.py"]
+    wrong = [
+        f"{path}:{node.lineno}"
+        for path, node in nodes(paths)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+    ]
+    wrong += [
+        f"{path}:{line}"
+        for path, line, name in imported(paths)
+        if name in {"os.environ", "os.getenv"}
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def writes(node: ast.AST) -> bool:
+    name = called(node)
+    if not isinstance(node, ast.Call) or not name:
+        return False
+    if re.search(r"(^|\.)open$", name):
+        arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
+        return any(
+            isinstance(argument, ast.Constant)
+            and isinstance(argument.value, str)
+            and re.fullmatch(r"[rbt]*[wax+][rwaxbt+]*", argument.value)
+            for argument in arguments
+        )
+    last = name.rsplit(".", 1)[-1]
+    return last in {
+        "write_text", "write_bytes", "mkdir", "makedirs", "touch", "unlink", "rename",
+        "save_file", "save_pretrained", "save_lora_weights", "save_lora_adapter",
+    } or name in {"torch.save", "os.replace", "os.remove", "numpy.save", "np.save"}  # fmt: skip
+
+
+def test_the_core_writes_no_file() -> None:
+    core = sources("loop_studio/rl", "loop_studio/diffusion", "loop_studio/rewards")
+    wrong = [f"{path}:{node.lineno}" for path, node in nodes(core) if writes(node)]
+    assert core
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["open(p, 'w')", "p.open(mode='xb')", "p.write_bytes(b'')", "torch.save(x, p)"],
+)
+def test_a_write_is_recognised(line: str) -> None:
+    assert any(writes(node) for node in ast.walk(ast.parse(line)))
+
+
+@pytest.mark.parametrize("line", ["open(p)", "Image.open(p)", "p.open('rb')", "open('was', 'r')"])
+def test_a_read_is_no_write(line: str) -> None:
+    assert not any(writes(node) for node in ast.walk(ast.parse(line)))
+
+
+def test_the_referee_only_measures() -> None:
+    learners = sources("loop_studio/rewards", "loop_studio/jobs", "loop_studio/rl")
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path, line, name in imported(learners)
+        if within(name, "loop_studio.starter.referee")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_pickle_is_ever_read() -> None:
+    paths = [*sources("loop_studio", "migrations", "benchmarks"), ROOT / "app.py"]
+    wrong = [
+        f"{path}:{line} imports {name}"
+        for path, line, name in imported(paths)
+        if within(name, "pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "torch.load")
+    ]
+    for path, node in nodes(paths):
+        name = called(node)
+        # The training recipe may resume from its own file, with the restricted reader.
+        resumes = "starter" in path.parts and "weights_only=True" in ast.unparse(node)
+        if name in {"eval", "exec"} or (name == "torch.load" and not resumes):
+            wrong.append(f"{path}:{node.lineno} calls {name}")
+        if name and "allow_pickle=True" in ast.unparse(node):
+            wrong.append(f"{path}:{node.lineno} allows pickle")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_file_is_a_dumping_ground() -> None:
+    names = {"util", "helper", "common", "misc", "shared", "manager", "base"}
+    paths = sources("loop_studio", "tests", "benchmarks", "migrations")
+    assert not [path for path in paths if path.stem.rstrip("s") in names]
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    allowed = {"schema.py": 500}  # every table on one page
+    lengths = {path: len(path.read_text().splitlines()) for path in sources("loop_studio")}
+    assert not {
+        str(path): lines for path, lines in lengths.items() if lines > allowed.get(path.name, 300)
+    }
+
+
+def test_every_silenced_check_says_why() -> None:
+    silenced = re.compile(r"#\s*(noqa|type:\s*ignore)(\S*)(.*)")
+    wrong = []
+    for path in [*sources("loop_studio", "migrations", "benchmarks"), ROOT / "app.py"]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = silenced.search(line)
+            if found and len(re.sub(r"[A-Z]+[0-9]+|\W", "", found.group(3))) < 6:
+                wrong.append(f"{path.relative_to(ROOT)}:{number} {line.strip()}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_library_the_package_imports_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[=\[]", line)[0].lower() for line in project["dependencies"]}
+    known = packages_distributions()
+    wrong = set()
+    for path, line, name in imported(sources("loop_studio", "migrations")):
+        top = name.split(".")[0]
+        if top in {*sys.stdlib_module_names, "loop_studio", "migrations"}:
+            continue
+        if not {other.lower().replace("_", "-") for other in known.get(top, [])} & declared:
+            wrong.add(f"{path}:{line} imports {top}")
+    assert not wrong, "\n".join(sorted(wrong))
