@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +55,16 @@ class Settings(BaseSettings):
     def resolved_database_url(self) -> str:
         """SQLAlchemy URL of the database."""
         return self.database_url or f"sqlite:///{self.data.absolute() / 'studio.sqlite3'}"
+
+    def for_child(self) -> dict[str, str]:
+        """The environment in which a child process reads these same settings."""
+        return {
+            **os.environ,
+            "LOOP_STUDIO_DATA": str(self.data.absolute()),
+            "LOOP_STUDIO_DATABASE_URL": self.resolved_database_url,
+            "LOOP_STUDIO_DEVICE": self.device or "",
+            "HF_TOKEN": self.hub_token or "",
+        }
 
     @property
     def files(self) -> Path:

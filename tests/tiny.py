@@ -1,8 +1,15 @@
 """Models of the real classes, small enough to build in a second; weights are random but trained
 adapters are not zero, since a zero adapter hides every mistake."""
 
+from pathlib import Path
+
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
@@ -43,16 +50,10 @@ def tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def policy(
-    *,
-    prediction_type: str = "epsilon",
-    shape: LoraShape = SHAPE,
-    dtype: torch.dtype = torch.float32,
-    sample_size: int = 8,
-    seed: int = 0,
-    trained: bool = True,
-) -> StableDiffusionPolicy:
-    """A tiny Stable Diffusion; `trained` gives every adapter its own non-zero weights."""
+def modules(
+    sample_size: int = 8, seed: int = 0
+) -> tuple[UNet2DConditionModel, AutoencoderKL, CLIPTextModel]:
+    """UNet, VAE and text encoder with random weights; the global generator is left alone."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         unet = UNet2DConditionModel(
@@ -86,6 +87,20 @@ def policy(
                 pad_token_id=1,
             )
         )
+    return unet, vae, text
+
+
+def policy(
+    *,
+    prediction_type: str = "epsilon",
+    shape: LoraShape = SHAPE,
+    dtype: torch.dtype = torch.float32,
+    sample_size: int = 8,
+    seed: int = 0,
+    trained: bool = True,
+) -> StableDiffusionPolicy:
+    """A tiny Stable Diffusion; `trained` gives every adapter its own non-zero weights."""
+    unet, vae, text = modules(sample_size, seed)
     built = StableDiffusionPolicy(
         unet=unet.to(dtype),
         vae=vae.to(dtype),
@@ -106,3 +121,19 @@ def stir(built: StableDiffusionPolicy, slot: str, *, seed: int, size: float = 0.
     with torch.no_grad():
         for parameter in built.adapters.parameters(slot).values():
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * size)
+
+
+def save_folder(folder: Path, prediction_type: str = "epsilon") -> Path:
+    """A tiny Stable Diffusion as the folder that `from_pretrained` reads."""
+    unet, vae, text = modules()
+    StableDiffusionPipeline(
+        unet=unet,
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer(),
+        scheduler=DDIMScheduler.from_config({**SCHEDULE, "prediction_type": prediction_type}),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    ).save_pretrained(folder)
+    return folder

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from threading import RLock
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -54,11 +55,16 @@ State = dict[str, Tensor]
 
 
 class Adapters:
-    """The three adapters of one UNet, and which of them answers."""
+    """The three adapters of one UNet, and which of them answers.
+
+    The adapters are float32 whatever the base is: AdamW's steps would be rounded away in half.
+    Whoever runs the UNet holds `lock`, so that no other thread switches or refills one meanwhile.
+    """
 
     def __init__(self, unet: UNet2DConditionModel, shape: LoraShape) -> None:
         """Freeze `unet` and give it three adapters that change nothing yet."""
         unet.requires_grad_(False)
+        self.lock = RLock()
         self._unet = unet
         self._active: Weights | None = None
         self.shapes: dict[str, LoraShape] = {}
@@ -67,23 +73,21 @@ class Adapters:
         self.use("live")
 
     def use(self, weights: Weights) -> None:
-        """Make `weights` answer; only the learner's parameters can take a gradient."""
+        """Make `weights` answer. The learner's parameters always take a gradient, no others do.
+
+        peft's own switch would turn that flag off under the feet of another thread that is
+        between its forward and its backward pass, which then drops the gradient in silence.
+        """
         if weights == self._active:
             return
         for layer in self._layers:
-            layer.enable_adapters(weights != "base")
-            if weights != "base":
-                layer.set_adapter([weights], inference_mode=weights != "learner")
+            layer._disable_adapters = weights == "base"
+            layer._active_adapter = [weights]
         self._active = weights
 
     def parameters(self, slot: str) -> dict[str, nn.Parameter]:
         """The parameters of one adapter by layer."""
-        mark = f".{slot}."
-        return {
-            name.replace(mark, "."): parameter
-            for name, parameter in self._unet.named_parameters()
-            if mark in name and ".lora_" in name
-        }
+        return self._parameters[slot]
 
     def state(self, slot: str) -> State:
         """A copy of one adapter on the CPU."""
@@ -94,9 +98,11 @@ class Adapters:
 
     def load(self, slot: str, state: State, shape: LoraShape) -> None:
         """Fill one adapter; raises ModelUnusable when the tensors belong to another model."""
-        if self.shapes[slot] != shape:
-            self._unet.delete_adapters(slot)
-            self._add(slot, shape)
+        with self.lock:
+            self._fill(slot, state, shape)
+
+    def _fill(self, slot: str, state: State, shape: LoraShape) -> None:
+        self._reshape(slot, shape)
         parameters = self.parameters(slot)
         if parameters.keys() != state.keys() or any(
             parameters[name].shape != tensor.shape for name, tensor in state.items()
@@ -115,16 +121,19 @@ class Adapters:
 
     def reset(self, slot: str, shape: LoraShape, seed: int) -> None:
         """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`)."""
-        if self.shapes[slot] != shape:
-            self._unet.delete_adapters(slot)
-            self._add(slot, shape)
         generator = torch.Generator().manual_seed(seed)
-        with torch.no_grad():
+        with self.lock, torch.no_grad():
+            self._reshape(slot, shape)
             for name, parameter in self.parameters(slot).items():
                 fresh = torch.zeros(parameter.shape)
                 if ".lora_A." in name:
                     nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
                 parameter.copy_(fresh)
+
+    def _reshape(self, slot: str, shape: LoraShape) -> None:
+        if self.shapes[slot] != shape:
+            self._unet.delete_adapters(slot)
+            self._add(slot, shape)
 
     def _add(self, slot: str, shape: LoraShape) -> None:
         config = LoraConfig(
@@ -138,5 +147,16 @@ class Adapters:
         self._layers = [m for m in self._unet.modules() if isinstance(m, BaseTunerLayer)]
         self.shapes[slot] = shape
         self._active = None
-        for parameter in self.parameters(slot).values():
-            parameter.requires_grad_(slot == "learner")
+        self._parameters = {slot: self._named(slot) for slot in self.shapes}
+        for name, parameters in self._parameters.items():
+            for parameter in parameters.values():
+                parameter.data = parameter.data.float()
+                parameter.requires_grad_(name == "learner")
+
+    def _named(self, slot: str) -> dict[str, nn.Parameter]:
+        mark = f".{slot}."
+        return {
+            name.replace(mark, "."): parameter
+            for name, parameter in self._unet.named_parameters()
+            if mark in name and ".lora_" in name
+        }

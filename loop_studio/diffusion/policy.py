@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import RLock
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from loop_studio.diffusion.transition import (
     step_mean,
     trained_mask,
 )
-from loop_studio.errors import ModelUnusable
+from loop_studio.errors import Invalid, ModelUnusable
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
@@ -75,7 +74,6 @@ class StableDiffusionPolicy:
         self.tokenizer = tokenizer
         self.schedule = schedule
         self.adapters = Adapters(unet, shape)
-        self._lock = RLock()
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
         self._steps = lru_cache(maxsize=32)(self._steps_on_device)
 
@@ -156,10 +154,16 @@ class StableDiffusionPolicy:
     ) -> Rollout:
         """Sample one trajectory per seed, the whole group in one UNet call per step.
 
-        Steps after the last trained one are sampled but not stored.
+        Steps after the last trained one are sampled but not stored. Raises Invalid when every
+        step is below the noise floor: nothing could be learned.
         """
         trained = trained or TrainedSteps()
         steps = self._steps(sampler)
+        if steps.stored == 0:
+            raise Invalid(
+                f"With {sampler.num_inference_steps} denoising steps and eta {sampler.eta:g} no "
+                "step is noisy enough to learn from; raise eta, or change the number of steps."
+            )
         mask = trained_mask(
             trained.kind, trained.fraction, steps.stored, list(seeds), len(steps.timesteps)
         )
@@ -238,7 +242,7 @@ class StableDiffusionPolicy:
         if guidance_scale > 1:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
             embeddings = torch.cat([self._embed(("",)).expand_as(embeddings), embeddings])
-        with self._lock:
+        with self.adapters.lock:
             self.adapters.use(weights)
             output = self.unet(inputs, timesteps, encoder_hidden_states=embeddings).sample.float()
         if guidance_scale > 1:
@@ -252,7 +256,7 @@ class StableDiffusionPolicy:
 
     def _embed(self, prompts: Sequence[str]) -> Tensor:
         """Prompt embeddings (B, L, E); each text is encoded once, alone, and kept."""
-        with self._lock:
+        with self.adapters.lock:
             return torch.cat([self._embedding(prompt) for prompt in prompts])
 
     def _embedding(self, prompt: str) -> Tensor:

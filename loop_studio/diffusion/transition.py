@@ -51,11 +51,11 @@ class NoiseSchedule:
         """Read a folder's scheduler config; raises ModelUnusable for what cannot be replayed."""
         _refuse(config)
         self.prediction_type: str = config.get("prediction_type", "epsilon")
-        self._config = {**config, "clip_sample": False, "thresholding": False}
+        self.config = {**config, "clip_sample": False, "thresholding": False}
 
     def steps(self, sampler: Sampler) -> Steps:
         """Coefficients of every step, in float64 until the end."""
-        scheduler = DDIMScheduler.from_config(self._config)
+        scheduler = DDIMScheduler.from_config(self.config)
         count = scheduler.config.num_train_timesteps
         if sampler.num_inference_steps > count:
             raise ModelUnusable(f"This model was trained on {count} steps; ask for fewer.")

@@ -1,0 +1,1 @@
+"""The worker: claims jobs from the database, runs them on the accelerator, writes their files."""

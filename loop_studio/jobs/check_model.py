@@ -1,0 +1,25 @@
+"""Job `check_model`: can the project's model be loaded and sampled? The answer is a sentence."""
+
+from __future__ import annotations
+
+from loop_studio.errors import ModelUnusable
+from loop_studio.jobs.bench import Bench
+from loop_studio.jobs.models import sampler_of
+from loop_studio.storage import jobs, projects, versions
+from loop_studio.storage.schema import Job
+
+
+def run(bench: Bench, job: Job) -> None:
+    """Load the model and its noise schedule; a project whose model fails is not refilled."""
+    assert job.project_id is not None
+    project = projects.get(bench.db, job.project_id)
+    config = projects.config(bench.db, project.id)
+    try:
+        live = versions.live(bench.db, project.id)
+        policy = bench.models.ready(project, config, "live", live)
+        policy.schedule.steps(sampler_of(config))
+    except ModelUnusable as error:
+        projects.set_model_error(bench.db, project.id, error.detail)
+        raise
+    projects.set_model_error(bench.db, project.id, None)
+    jobs.finish(bench.db, job, "succeeded")

@@ -1,0 +1,104 @@
+"""The clock: fixed ticks that insert rows and never compute. APScheduler 3.11 is only the timer.
+
+Two clocks do no harm: the lease row lets one of them act, schedules advance by compare-and-swap,
+and every insertion carries a unique key.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.cron import CronTrigger
+
+from loop_studio.errors import Refused
+from loop_studio.storage import jobs, leases, projects, schedules, updates
+from loop_studio.storage.database import Database
+from loop_studio.storage.schema import Schedule, new_id, now
+
+log = logging.getLogger(__name__)
+
+LEASE = "clock"
+LEASE_S = 15.0
+WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Clock:
+    """Ticks while this process holds the clock's lease."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._holder = new_id()
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        for tick, seconds in ((self.refill, 1), (self.sweep, 5), (self.due, 5), (self.tidy, 3600)):
+            self._scheduler.add_job(
+                self._if_holder, "interval", [tick], seconds=seconds, id=tick.__name__
+            )
+
+    def start(self) -> None:
+        """Start ticking in a thread of its own."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Stop ticking and let another clock take over at once."""
+        self._scheduler.shutdown(wait=True)
+        leases.release(self._db, LEASE, self._holder)
+
+    def refill(self) -> None:
+        """Keep groups ready ahead of the raters of every active project."""
+        for project in projects.active(self._db):
+            jobs.refill(self._db, project.id)
+
+    def sweep(self) -> None:
+        """Close what lapsed: jobs of workers that are gone."""
+        jobs.sweep(self._db)
+
+    def due(self) -> None:
+        """Enqueue what a schedule asks for, once per date."""
+        moment = now()
+        for schedule in schedules.due(self._db, moment):
+            if schedules.advance(self._db, schedule, next_run(schedule.cron, moment)):
+                enqueue(self._db, schedule)
+
+    def tidy(self) -> None:
+        """Ask for housekeeping, once an hour whoever asks."""
+        hour = now().strftime("%Y-%m-%dT%H")
+        jobs.enqueue(self._db, "housekeeping", dedupe_key=f"housekeeping/{hour}", priority=-5)
+
+    def _if_holder(self, tick: object) -> None:
+        if leases.take(self._db, LEASE, self._holder, LEASE_S) and callable(tick):
+            tick()
+
+
+def enqueue(db: Database, schedule: Schedule) -> None:
+    """Insert the row that a due schedule stands for; a refusal waits for the next date."""
+    try:
+        if schedule.kind == "update" and schedule.project_id is not None:
+            updates.create(db, schedule.project_id)
+        else:
+            key = f"{schedule.id}/{schedule.next_run_at.isoformat()}"
+            jobs.enqueue(db, schedule.kind, project_id=schedule.project_id, dedupe_key=key)
+    except Refused as error:
+        log.info("schedule %s: %s", schedule.id, error.detail)
+
+
+def next_run(cron: str, after: datetime) -> datetime:
+    """The first date after `after` that a Unix cron line means.
+
+    APScheduler counts weekdays from Monday 0, Unix from Sunday 0: numbers become names.
+    Raises ValueError for a line that is not five cron fields.
+    """
+    fields = cron.split()
+    if len(fields) != 5:
+        raise ValueError(f"a cron line has five fields, this has {len(fields)}: {cron!r}")
+    fields[4] = "".join(WEEKDAYS[int(c)] if c in "01234567" else c for c in fields[4])
+    minute, hour, day, month, weekday = fields
+    trigger = CronTrigger(
+        minute=minute, hour=hour, day=day, month=month, day_of_week=weekday, timezone="UTC"
+    )
+    found: datetime = trigger.get_next_fire_time(after, after)
+    return found

@@ -1,0 +1,130 @@
+"""The one loaded model of a worker, and which version fills each of its adapter slots."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import torch
+
+from loop_studio.config import ProjectConfig
+from loop_studio.diffusion.adapters import LoraShape
+from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
+from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.rl.types import Sampler
+from loop_studio.settings import STARTER
+from loop_studio.starter.paths import DIFFUSION_FOLDER
+from loop_studio.storage import versions
+from loop_studio.storage.database import Database
+from loop_studio.storage.files import FileStore
+from loop_studio.storage.schema import Project, Version
+
+log = logging.getLogger(__name__)
+
+
+def folder_of(model: str) -> str | Path:
+    """What `from_pretrained` is given for a project's model."""
+    return DIFFUSION_FOLDER if model == STARTER else model
+
+
+def sampler_of(config: ProjectConfig) -> Sampler:
+    """How a project samples."""
+    return Sampler(config.num_inference_steps, config.guidance_scale, config.eta)
+
+
+def trained_steps_of(config: ProjectConfig) -> TrainedSteps:
+    """Which steps its rollouts store."""
+    return TrainedSteps(config.trained_steps, config.trained_fraction)
+
+
+@dataclass(frozen=True)
+class _Key:
+    model: str
+    precision: str
+
+
+class Models:
+    """Loads models and fills adapter slots, at most when they differ from what is there."""
+
+    def __init__(
+        self, db: Database, files: FileStore, device: torch.device, token: str | None = None
+    ) -> None:
+        self.device = device
+        self._db = db
+        self._files = files
+        self._token = token
+        self._key: _Key | None = None
+        self._policy: StableDiffusionPolicy | None = None
+        self._slots: dict[str, str] = {}  # slot -> version id and shape
+
+    def ready(
+        self, project: Project, config: ProjectConfig, slot: str, version: Version
+    ) -> StableDiffusionPolicy:
+        """The project's model with `version` in `slot`.
+
+        Raises ModelUnusable when the model cannot be loaded or a file does not fit it.
+        """
+        policy = self._load(_Key(project.model, config.precision), config)
+        wanted = self._content(version, config)
+        if self._slots.get(slot) != wanted:
+            self._slots.pop(slot, None)
+            self._fill(policy, slot, version, config)
+            self._slots[slot] = wanted
+        return policy
+
+    def publish(self, version: Version, config: ProjectConfig) -> None:
+        """Copy the learner to the live slot: `version` is live from the next rollout on."""
+        assert self._policy is not None
+        self._policy.adapters.copy("learner", "live")
+        self._slots["live"] = self._content(version, config)
+        self._slots.pop("learner", None)
+
+    def learner_moved(self) -> None:
+        """The learner no longer holds the version it was filled with."""
+        self._slots.pop("learner", None)
+
+    def checkpoint(self, version: Version) -> Checkpoint | None:
+        """The stored checkpoint of a version; None for the base."""
+        if version.number == 0:
+            return None
+        stored = versions.file(self._db, version.id, "resume")
+        with self._files.open(stored.key) as file:
+            return unpack_checkpoint(file.read())
+
+    def _load(self, key: _Key, config: ProjectConfig) -> StableDiffusionPolicy:
+        if self._policy is None or self._key != key:
+            self._policy, self._key, self._slots = None, None, {}
+            log.info("loading %s on %s", key.model, self.device)
+            self._policy = StableDiffusionPolicy.load(
+                folder_of(key.model),
+                shape_of(config),
+                device=self.device,
+                dtype=getattr(torch, key.precision),
+                token=self._token,
+            )
+            self._key = key
+        return self._policy
+
+    def _fill(
+        self, policy: StableDiffusionPolicy, slot: str, version: Version, config: ProjectConfig
+    ) -> None:
+        checkpoint = self.checkpoint(version)
+        if checkpoint is None:
+            policy.adapters.reset(slot, shape_of(config), seed=_seed(version.project_id))
+        else:
+            policy.adapters.load(slot, checkpoint.adapter, checkpoint.shape)
+
+    @staticmethod
+    def _content(version: Version, config: ProjectConfig) -> str:
+        return f"{version.id} {shape_of(config)}" if version.number == 0 else version.id
+
+
+def shape_of(config: ProjectConfig) -> LoraShape:
+    """The adapter that versions grown from the base get."""
+    return LoraShape(config.lora_rank, config.lora_alpha, config.lora_targets)
+
+
+def _seed(text: str) -> int:
+    return int.from_bytes(sha256(text.encode()).digest()[:4], "big") >> 1

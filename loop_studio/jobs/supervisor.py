@@ -1,0 +1,110 @@
+"""Keeps one worker process alive, and holds the clock. Runs beside the web server or alone.
+
+The worker is a fresh process, not a fork: an accelerator cannot be used across a fork, and when
+a worker dies of memory, the studio goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from typing import IO
+
+from loop_studio.jobs.clock import Clock
+from loop_studio.settings import Settings
+from loop_studio.storage import jobs, workers
+from loop_studio.storage.database import Database
+from loop_studio.storage.schema import new_id
+
+log = logging.getLogger(__name__)
+
+FIRST_DELAY_S = 1.0
+LONGEST_DELAY_S = 60.0
+STARTS_BEFORE_LOST = 5
+STOP_TIMEOUT_S = 60.0
+
+
+class Supervisor:
+    """Starts, watches and restarts the worker."""
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self._db = db
+        self._clock = Clock(db)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
+        self._environment = settings.for_child()
+
+    def start(self) -> None:
+        """Start the clock and the first worker; returns at once."""
+        self._clock.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the worker to finish its step and write; wait; then make sure that it is gone."""
+        self._stopping.set()
+        self._clock.stop()
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        delay, fruitless = FIRST_DELAY_S, 0
+        while not self._stopping.is_set():
+            worker_id, finished_before = new_id(), jobs.finished_count(self._db)
+            last_words = self._run_worker(worker_id)
+            jobs.expire_leases_of(self._db, worker_id)
+            if self._stopping.is_set():
+                return
+            fruitful = jobs.finished_count(self._db) > finished_before
+            delay = FIRST_DELAY_S if fruitful else delay
+            fruitless = 0 if fruitful else fruitless + 1
+            log.warning("the worker ended; starting another in %.0f s", delay)
+            workers.mark(self._db, worker_id, "lost", last_words)
+            jobs.sweep(self._db)
+            if fruitless >= STARTS_BEFORE_LOST:
+                log.error("the worker failed %d times in a row: %s", fruitless, last_words)
+            self._stopping.wait(delay)
+            delay = min(2 * delay, LONGEST_DELAY_S)
+
+    def _run_worker(self, worker_id: str) -> str:
+        """Run one worker to its end; returns the last line it said.
+
+        Its standard input is a pipe that only this process holds: however this process ends,
+        the worker reads its end and ends too.
+        """
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "loop_studio.jobs.worker", worker_id],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment,
+        )
+        assert self._process.stderr is not None
+        last_words = _relay(self._process.stderr)
+        self._process.wait()
+        return last_words
+
+
+def _relay(stream: IO[bytes]) -> str:
+    """Pass a worker's log on to ours, and remember its last line."""
+    last: deque[str] = deque(maxlen=1)
+    for line in stream:
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+        if line.strip():
+            last.append(line.decode(errors="replace").strip())
+    return last[0] if last else ""
+
+
+def wait_for_signal(stop: threading.Event) -> None:
+    """Sleep until `stop`; short naps, so that signals are seen on every platform."""
+    while not stop.is_set():
+        time.sleep(0.2)

@@ -1,0 +1,171 @@
+"""The worker process: the only one that touches the accelerator. Claims a job, runs it, repeats.
+
+    python -m loop_studio.jobs.worker ID      started by jobs.supervisor, ends when that ends
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType
+
+import torch
+
+from loop_studio.errors import StudioError
+from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
+from loop_studio.jobs.bench import Bench, Cancelled, Stopping
+from loop_studio.jobs.models import Models
+from loop_studio.settings import Settings
+from loop_studio.storage import jobs, status, updates, workers
+from loop_studio.storage.database import Database
+from loop_studio.storage.files import FileStore
+from loop_studio.storage.jobs import LostLease
+from loop_studio.storage.schema import Job
+
+log = logging.getLogger(__name__)
+
+RUN: dict[str, Callable[[Bench, Job], None]] = {
+    "rollout": rollout.run,
+    "score": score.run,
+    "update": update.run,
+    "samples": samples.run,
+    "check_model": check_model.run,
+    "housekeeping": housekeeping.run,
+}
+IDLE_S = 0.15
+HEARTBEAT_S = 5.0
+RATERS_SHORT = 2  # with fewer groups ready, a rollout goes before the next micro-batch
+
+
+def main(worker_id: str, settings: Settings) -> None:
+    """Run until told to stop, or until the parent process is gone."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    os.nice(10)
+    db = Database(settings.resolved_database_url)
+    device = choose_device(settings.device)
+    models = Models(db, FileStore(settings.files), device, settings.hub_token)
+    bench = Bench(db, FileStore(settings.files), models, worker_id)
+    workers.register(db, str(device), os.getpid(), worker_id)
+    worker = Worker(bench)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, worker.on_signal)
+    worker.run_forever()
+
+
+def choose_device(wanted: str | None) -> torch.device:
+    """The device asked for, or the best one there is."""
+    if wanted:
+        return torch.device(wanted)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+class Worker:
+    """The loop around one bench, and the heartbeat beside it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self._held: list[Job] = []
+        bench.serve_raters = self._serve_raters
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """First signal: finish the step, write, stop. Second: leave at once."""
+        if self.bench.stop.is_set():
+            os._exit(1)
+        self.bench.stop.set()
+
+    def run_forever(self) -> None:
+        """Claim and run until stopped."""
+        threading.Thread(target=self._beat, daemon=True).start()
+        while not self.bench.stop.is_set():
+            if not self.run_next():
+                self.bench.stop.wait(IDLE_S)
+        workers.mark(self.bench.db, self.bench.worker_id, "stopped", None)
+
+    def run_next(self) -> bool:
+        """Claim one job and run it to its end; False when none was waiting."""
+        job = jobs.claim(self.bench.db, self.bench.worker_id)
+        if job is None:
+            return False
+        self.run(job)
+        return True
+
+    def run(self, job: Job) -> None:
+        """Run one claimed job. One of the two places that catch everything: the job's border."""
+        self._held.append(job)
+        try:
+            RUN[job.kind](self.bench, job)
+        except Stopping:
+            jobs.requeue(self.bench.db, job)
+        except LostLease:
+            log.warning("job %s was taken over by another worker", job.id)
+        except Cancelled as error:
+            self._fail(job, error.code, error.detail, "", state="cancelled")
+        except StudioError as error:
+            self._fail(job, error.code, error.detail, traceback.format_exc())
+        except Exception as error:  # noqa: BLE001  # the border: a job's bug must not end the worker
+            log.exception("job %s (%s) failed", job.id, job.kind)
+            self._fail(job, *explain(error), traceback.format_exc())
+        finally:
+            self._held.remove(job)
+
+    def _fail(
+        self, job: Job, code: str, detail: str, trace: str, state: str = "failed"
+    ) -> None:
+        if job.kind == "update" and job.update_id is not None:
+            updates.fail(self.bench.db, job, job.update_id, code, detail, trace, state)
+        else:
+            jobs.finish(self.bench.db, job, state, code, detail, trace)
+
+    def _serve_raters(self, job: Job) -> None:
+        """Between two steps of a long job: make groups for raters who are about to run out."""
+        if job.kind == "rollout" or job.project_id is None:
+            return
+        while status.ready_groups(self.bench.db, job.project_id) < RATERS_SHORT:
+            waiting = jobs.claim(
+                self.bench.db, self.bench.worker_id, kinds=["rollout"], project_id=job.project_id
+            )
+            if waiting is None:
+                return
+            self.run(waiting)
+
+    def _beat(self) -> None:
+        while not self.bench.stop.wait(0 if not self._held else HEARTBEAT_S):
+            state = "busy" if self._held else "ready"
+            workers.beat(self.bench.db, self.bench.worker_id, state)
+            jobs.heartbeat(
+                self.bench.db, [job.id for job in list(self._held)], self.bench.worker_id
+            )
+            self.bench.stop.wait(HEARTBEAT_S)
+
+
+def explain(error: Exception) -> tuple[str, str]:
+    """Code and one sentence for an error that nobody foresaw, and for two that hardware makes."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return (
+            "out_of_memory",
+            "The accelerator ran out of memory. Lower micro_batch or group_size in the settings.",
+        )
+    return (
+        "internal_error",
+        f"The job met an error it did not expect ({type(error).__name__}). "
+        "Its details are in the log of the worker; try again, and report it if it comes back.",
+    )
+
+
+def _end_with_parent() -> None:
+    """The parent holds the other end of our standard input: its end is our end, however it came."""
+    while sys.stdin.buffer.read(4096):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Settings())
