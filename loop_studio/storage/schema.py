@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     CheckConstraint,
     DateTime,
     ForeignKey,
@@ -59,6 +60,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if value is None else value.replace(tzinfo=value.tzinfo or UTC)
 
 
+_OPEN = "retired_reason IS NULL AND used_by_update_id IS NULL"  # groups that may be served
+
+
 class Base(DeclarativeBase):
     """Declarative base with named constraints, so that batch migrations keep them."""
 
@@ -71,7 +75,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar[dict[Any, Any]] = {
         dict[str, Any]: JSON,
         list[str]: JSON,
         datetime: UtcDateTime,
@@ -126,6 +130,7 @@ class Prompt(Base):
     unknown_words: Mapped[list[str]]
     active: Mapped[bool] = mapped_column(default=True)
     position: Mapped[int]
+    turns: Mapped[int] = mapped_column(default=0)  # groups asked for so far: fewest goes next
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 
@@ -155,7 +160,7 @@ class VersionFile(Base):
     kind: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str]
     sha256: Mapped[str]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
 
 
 class Group(Base):
@@ -171,14 +176,24 @@ class Group(Base):
     kind: Mapped[str] = mapped_column(default="group")
     retired_reason: Mapped[str | None] = mapped_column(Text)  # None: may be served
     usable: Mapped[bool] = mapped_column(default=False)  # some judgement gives a signal
+    judged_by: Mapped[int] = mapped_column(default=0)  # raters with an active judgement, no skip
     used_by_update_id: Mapped[str | None] = mapped_column(ForeignKey("updates.id"), index=True)
     trajectory_key: Mapped[str | None]  # None once housekeeping has let the file go
     trajectory_sha256: Mapped[str | None]
-    trajectory_size: Mapped[int | None]
+    trajectory_size: Mapped[int | None] = mapped_column(BigInteger)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (
-        Index("ix_groups_waiting", "project_id", "retired_reason", "version_id", "created_at"),
+        Index(
+            "ix_groups_open",
+            "project_id",
+            "version_id",
+            "created_at",
+            "judged_by",
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
+        ),
+        Index("ix_groups_recent", "project_id", "created_at"),
         Index("ix_groups_usable", "project_id", "usable", "used_by_update_id", "created_at"),
         _one_of("kind", ("group", "repeat", "pair")),
     )
@@ -209,17 +224,22 @@ class Image(Base):
     __tablename__ = "images"
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
-    group_id: Mapped[str | None] = mapped_column(ForeignKey("groups.id"), index=True)
-    samples_id: Mapped[str | None] = mapped_column(ForeignKey("samples.id"), index=True)
+    group_id: Mapped[str | None] = mapped_column(ForeignKey("groups.id"))
+    samples_id: Mapped[str | None] = mapped_column(ForeignKey("samples.id"))
     position: Mapped[int]  # place in the trajectory file, or in the samples
     prompt: Mapped[str] = mapped_column(Text)
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     width: Mapped[int]
     height: Mapped[int]
     key: Mapped[str]
     sha256: Mapped[str]
     size: Mapped[int]
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+    __table_args__ = (
+        UniqueConstraint("group_id", "position"),
+        UniqueConstraint("samples_id", "position"),
+    )
 
 
 class Rater(Base):
@@ -242,7 +262,7 @@ class Assignment(Base):
     __tablename__ = "assignments"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id"), index=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id"))
     rater_id: Mapped[str] = mapped_column(ForeignKey("raters.id"))
     order: Mapped[list[str]]  # image ids as shown
     first: Mapped[bool] = mapped_column(default=False)  # undone: comes next
@@ -278,6 +298,7 @@ class Rating(Base):
 
     __table_args__ = (
         Index("ix_ratings_group_rater", "group_id", "rater_id", "status"),
+        Index("ix_ratings_rater", "rater_id", "status", "group_id"),
         Index("ix_ratings_project", "project_id", "status", "sequence"),
         _one_of("status", ("active", "superseded", "undone")),
         _one_of("mode", ("best", "stars", "good", "rank", "pair", "skip")),
@@ -325,7 +346,7 @@ class Update(Base):
     eta_s: Mapped[float | None]
     group_count: Mapped[int] = mapped_column(default=0)
     rating_count: Mapped[int] = mapped_column(default=0)
-    seed: Mapped[int]
+    seed: Mapped[int] = mapped_column(BigInteger)
     source_scales: Mapped[dict[str, Any]] = mapped_column(default=dict)  # frozen at the claim
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     version_id: Mapped[str | None]
@@ -379,7 +400,7 @@ class Job(Base):
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str] = mapped_column(String(16))
     project_id: Mapped[str | None] = mapped_column(ForeignKey("projects.id"))
-    update_id: Mapped[str | None] = mapped_column(ForeignKey("updates.id"))
+    update_id: Mapped[str | None] = mapped_column(ForeignKey("updates.id"), index=True)
     payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
     priority: Mapped[int] = mapped_column(default=0)  # higher first
     dedupe_key: Mapped[str | None] = mapped_column(unique=True)
@@ -402,6 +423,7 @@ class Job(Base):
 
     __table_args__ = (
         Index("ix_jobs_queue", "state", "priority", "created_at"),
+        Index("ix_jobs_project", "project_id", "kind", "state"),
         _one_of("kind", JOB_KINDS),
         _one_of("state", STATES),
     )

@@ -1,0 +1,91 @@
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text, update
+
+from loop_studio.errors import DataFolderUnusable, NotFound
+from loop_studio.storage.database import Database, found
+from loop_studio.storage.schema import Project
+
+
+def add(db: Database, name: str, after: Callable[[], object] = lambda: None) -> None:
+    with db.write() as session:
+        session.add(Project(id=name, name=name, model="starter"))
+        session.flush()
+        after()
+
+
+def test_every_connection_is_synced_in_wal_with_foreign_keys(db: Database) -> None:
+    with db.read() as session:
+        pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        values = [session.execute(text(f"PRAGMA {pragma}")).scalar() for pragma in pragmas]
+    assert values == ["wal", 2, 1, 10000]
+
+
+def test_a_failed_block_writes_nothing(db: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        add(db, "p", after=lambda: 1 / 0)
+    with db.read() as session, pytest.raises(NotFound, match="There is no project p"):
+        found(session, Project, "p")
+
+
+def test_a_reading_block_changes_nothing(db: Database) -> None:
+    with db.read() as session:
+        session.add(Project(id="p", name="p", model="starter"))
+        session.flush()
+    with db.read() as session:
+        assert session.get(Project, "p") is None
+
+
+def test_rows_stay_readable_after_the_block(db: Database) -> None:
+    add(db, "p")
+    with db.read() as session:
+        row = found(session, Project, "p")
+    assert row.name == "p"
+    assert row.created_at.utcoffset() is not None
+
+
+def count_up(url: str, rounds: int) -> None:
+    db = Database(url)
+    for _ in range(rounds):
+        with db.write() as session:
+            number = int(session.scalars(select(Project.name)).one())
+            session.execute(update(Project).values(name=str(number + 1)))
+
+
+def test_read_then_write_from_several_processes_never_meets_a_locked_database(
+    db: Database,
+) -> None:
+    add(db, "0")
+    spawn = multiprocessing.get_context("spawn")
+    processes = [spawn.Process(target=count_up, args=(db.url, 60)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    with db.read() as session:
+        assert session.scalars(select(Project.name)).one() == "240"
+
+
+def fill(db: Database) -> None:
+    with db.write() as session:
+        session.execute(text("PRAGMA max_page_count = 1"))
+        for number in range(200):
+            session.add(Project(id=f"p{number}", name="p", model="x" * 4000))
+
+
+def test_a_full_disk_is_one_sentence_and_nothing_is_half_written(db: Database) -> None:
+    add(db, "before")
+    with pytest.raises(DataFolderUnusable, match="The disk is full; free some space"):
+        fill(db)
+    with db.read() as session:
+        assert session.scalars(select(Project.id)).all() == ["before"]
+
+
+def test_a_file_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'missing' / 'studio.sqlite3'}")
+    with pytest.raises(DataFolderUnusable, match="cannot be written"), db.read() as session:
+        session.execute(text("SELECT 1"))

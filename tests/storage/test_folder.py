@@ -1,0 +1,58 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loop_studio.errors import DataFolderUnusable
+from loop_studio.settings import Settings
+from loop_studio.storage.folder import claim
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from loop_studio.settings import Settings
+from loop_studio.storage.folder import claim
+held = claim(Settings(data=Path(sys.argv[1])))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_folder_in_use_is_refused_until_its_holder_is_killed(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path / "data")
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(settings.data)], stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        with pytest.raises(DataFolderUnusable, match="in use by another studio; stop that one"):
+            claim(settings)
+    finally:
+        holder.kill()
+        holder.wait()
+    claim(settings).release()
+
+
+def test_a_released_folder_can_be_claimed_again(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    first = claim(settings)
+    with pytest.raises(DataFolderUnusable, match="in use"):
+        claim(settings)
+    first.release()
+    claim(settings).release()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(DataFolderUnusable, match="cannot be written"):
+        claim(Settings(data=tmp_path / "file"))
+    with pytest.raises(DataFolderUnusable, match="cannot be written"):
+        claim(Settings(data=tmp_path / "file" / "below"))
+
+
+def test_a_claim_leaves_no_probe_behind(tmp_path: Path) -> None:
+    held = claim(Settings(data=tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["studio.lock"]
+    held.release()
