@@ -98,20 +98,16 @@ class Adapters:
 
     def load(self, slot: str, state: State, shape: LoraShape) -> None:
         """Fill one adapter; raises ModelUnusable when the tensors belong to another model."""
-        with self.lock:
-            self._fill(slot, state, shape)
-
-    def _fill(self, slot: str, state: State, shape: LoraShape) -> None:
-        self._reshape(slot, shape)
-        parameters = self.parameters(slot)
-        if parameters.keys() != state.keys() or any(
-            parameters[name].shape != tensor.shape for name, tensor in state.items()
-        ):
-            raise ModelUnusable(
-                "This version's LoRA does not fit the project's model. Make a version that "
-                "belongs to this model live, or start a new project."
-            )
-        with torch.no_grad():
+        with self.lock, torch.no_grad():
+            self._reshape(slot, shape)
+            parameters = self.parameters(slot)
+            if parameters.keys() != state.keys() or any(
+                parameters[name].shape != tensor.shape for name, tensor in state.items()
+            ):
+                raise ModelUnusable(
+                    "This version's LoRA does not fit the project's model. Make a version that "
+                    "belongs to this model live, or start a new project."
+                )
             for name, tensor in state.items():
                 parameters[name].copy_(tensor)
 

@@ -77,14 +77,17 @@ def train(
     for chosen in plan:
         micros = list(micro_batches([batches[g] for g in chosen], size))
         tally: dict[str, float] = defaultdict(float)
+        objective = 0.0
         optimizer.zero_grad(set_to_none=True)
         for micro in micros:
             loss = _loss(policy, micro, config, tally) / len(chosen)
             (loss if scaler is None else scaler.scale(loss)).backward()
+            objective += loss.item()
             step += 1
             if micro is not micros[-1]:
                 yield Progress(step, steps)
         metrics = _means(tally, sum(len(micro) for micro in micros))
+        metrics["policy/loss"] = objective
         metrics["policy/grad_norm"] = _optimizer_step(policy, optimizer, config, scaler)
         yield Progress(step, steps, metrics)
 
@@ -122,7 +125,6 @@ def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, flo
         loss = loss + config.kl_weight * (kl * micro.kl_share).sum() / elements
         tally["policy/kl_to_base"] += kl.detach().sum().item()
     nats = log_ratio.detach().double() * elements
-    tally["policy/loss"] += loss.item()
     tally["policy/log_ratio_nats"] += nats.abs().sum().item()
     tally["policy/clip_fraction"] += clipped(ratio.detach(), micro.up, micro.down, c).sum().item()
     return loss
