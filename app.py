@@ -1,11 +1,11 @@
 """LOOP Studio's command line: the one place where web and worker are put together.
 
-    python app.py              migrate, then serve the pages and run the worker
-    python app.py web          the pages alone
-    python app.py worker       the worker alone
-    python app.py migrate      bring the database to this release
-    python app.py loop --project P --reward clip_score --updates 5
-    python app.py export --project P --version 3 --format kohya --out DIR
+python app.py              migrate, then serve the pages and run the worker
+python app.py web          the pages alone
+python app.py worker       the worker alone
+python app.py migrate      bring the database to this release
+python app.py loop --project P --reward clip_score --updates 5
+python app.py export --project P --version 3 --format kohya --out DIR
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ replay to the very log_prob it was stored with.
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from threading import RLock
 
@@ -138,7 +139,9 @@ class Adapters:
             target_modules=shape.modules,
             lora_dropout=0.0,
         )
-        with torch.random.fork_rng(devices=[]):  # peft draws from the global generator
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            # peft draws from the global generator, and warns of the several adapters we want.
+            warnings.filterwarnings("ignore", message="Already found a `peft_config`")
             self._unet.add_adapter(config, adapter_name=slot)
         self._layers = [m for m in self._unet.modules() if isinstance(m, BaseTunerLayer)]
         self.shapes[slot] = shape

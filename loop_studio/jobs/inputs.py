@@ -18,9 +18,7 @@ from loop_studio.storage.updates import NewInput
 LEAST_SD = 1e-6
 
 
-def claim_inputs(
-    bench: Bench, job: Job, update: Update
-) -> tuple[list[Group], list[UpdateInput]]:
+def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], list[UpdateInput]]:
     """The update's groups and inputs, recorded once: a resumed update reads the same again."""
     revision = projects.revision(bench.db, update.revision_id)
     recorded = updates.inputs(bench.db, update.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-
 from statistics import fmean, stdev
 
 from loop_studio.jobs import pictures

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -43,15 +44,9 @@ def run(bench: Bench, job: Job) -> None:
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
     judged = _faithful(bench, job, update, project, config, _judged(bench, claimed, inputs))
-    optimizer, scaler = _optimizer(bench, policy, config, parent)
-    metrics = _train(bench, job, policy, optimizer, scaler, judged, config, update.seed)
-    checkpoint = Checkpoint(
-        adapter=policy.adapters.state("learner"),
-        shape=policy.adapters.shapes["learner"],
-        optimizer=lora_file.optimizer_state(optimizer, policy.adapters.parameters("learner")),
-        scaler=scaler.state_dict() if scaler else {},
-    )
-    files = _write(bench, project, update, checkpoint)
+    learner = _learner(bench, policy, config, parent)
+    metrics = _train(bench, job, learner, judged, config, update.seed)
+    files = _write(bench, project, update, learner.checkpoint())
     version = updates.publish(bench.db, job, update.id, files, metrics)
     if updates.get(bench.db, update.id).made_live:
         bench.models.publish(version, config)
@@ -124,29 +119,44 @@ def _faithful(
     return kept
 
 
-def _optimizer(
+@dataclass(frozen=True)
+class Learner:
+    """What moves in an update: the policy's learner, its optimizer and fp16's loss scale."""
+
+    policy: StableDiffusionPolicy
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None
+
+    def checkpoint(self) -> Checkpoint:
+        """All that the next update continues from."""
+        adapters = self.policy.adapters
+        return Checkpoint(
+            adapter=adapters.state("learner"),
+            shape=adapters.shapes["learner"],
+            optimizer=lora_file.optimizer_state(self.optimizer, adapters.parameters("learner")),
+            scaler=self.scaler.state_dict() if self.scaler else {},
+        )
+
+
+def _learner(
     bench: Bench, policy: StableDiffusionPolicy, config: ProjectConfig, parent: Version
-) -> tuple[torch.optim.Optimizer, torch.amp.GradScaler | None]:
-    """AdamW that continues from the parent's moments, and fp16's loss scale."""
+) -> Learner:
+    """AdamW that continues from the parent's moments, bit for bit."""
     parameters = policy.adapters.parameters("learner")
-    optimizer = torch.optim.AdamW(
-        parameters.values(), lr=config.learning_rate, weight_decay=0.0
-    )
+    optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=0.0)
     scaler = torch.amp.GradScaler(policy.device.type) if config.precision == "float16" else None
     checkpoint = bench.models.checkpoint(parent)
     if checkpoint is not None:
         lora_file.restore_optimizer(optimizer, parameters, checkpoint.optimizer)
         if scaler is not None and checkpoint.scaler:
             scaler.load_state_dict(checkpoint.scaler)
-    return optimizer, scaler
+    return Learner(policy, optimizer, scaler)
 
 
 def _train(
     bench: Bench,
     job: Job,
-    policy: StableDiffusionPolicy,
-    optimizer: torch.optim.Optimizer,
-    scaler: torch.amp.GradScaler | None,
+    learner: Learner,
     judged: Sequence[JudgedGroup],
     config: ProjectConfig,
     seed: int,
@@ -161,11 +171,12 @@ def _train(
         micro_batch=config.micro_batch,
     )
     metrics: dict[str, float] = {}
-    for progress in train(policy, optimizer, judged, loop, seed=seed, scaler=scaler):
+    steps = train(learner.policy, learner.optimizer, judged, loop, seed=seed, scaler=learner.scaler)
+    for progress in steps:
         metrics |= progress.metrics or {}
         bench.between(job, "training", progress.step, progress.steps)
     elements = judged[0].trajectories.latents[0, 0].numel()
-    metrics["policy/kl_to_base"] = kl_to_base(policy, judged, config.micro_batch, seed)
+    metrics["policy/kl_to_base"] = kl_to_base(learner.policy, judged, config.micro_batch, seed)
     metrics["policy/clip_range"] = clip_range(config.clip_nats, elements)
     return metrics
 
@@ -181,6 +192,4 @@ def _write(
         "diffusers": lora_file.diffusers_lora(checkpoint),
         "kohya": lora_file.kohya_lora(checkpoint, name=name, facts=facts),
     }
-    return {
-        kind: bench.files.put(new_key(".safetensors"), data) for kind, data in contents.items()
-    }
+    return {kind: bench.files.put(new_key(".safetensors"), data) for kind, data in contents.items()}

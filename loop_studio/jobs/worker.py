@@ -1,6 +1,6 @@
 """The worker process: the only one that touches the accelerator. Claims a job, runs it, repeats.
 
-    python -m loop_studio.jobs.worker ID      started by jobs.supervisor, ends when that ends
+python -m loop_studio.jobs.worker ID      started by jobs.supervisor, ends when that ends
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RUN: dict[str, Callable[[Bench, Job], None]] = {
     "housekeeping": housekeeping.run,
 }
 IDLE_S = 0.15
-HEARTBEAT_S = 5.0
+HEARTBEAT_S = 2.0
 RATERS_SHORT = 2  # with fewer groups ready, a rollout goes before the next micro-batch
 
 
@@ -83,6 +83,7 @@ class Worker:
 
     def run_forever(self) -> None:
         """Claim and run until stopped."""
+        workers.beat(self.bench.db, self.bench.worker_id, "ready")
         threading.Thread(target=self._beat, daemon=True).start()
         while not self.bench.stop.is_set():
             if not self.run_next():
@@ -110,15 +111,13 @@ class Worker:
             self._fail(job, error.code, error.detail, "", state="cancelled")
         except StudioError as error:
             self._fail(job, error.code, error.detail, traceback.format_exc())
-        except Exception as error:  # noqa: BLE001  # the border: a job's bug must not end the worker
+        except Exception as error:  # the border: a job's bug must not end the worker
             log.exception("job %s (%s) failed", job.id, job.kind)
             self._fail(job, *explain(error), traceback.format_exc())
         finally:
             self._held.remove(job)
 
-    def _fail(
-        self, job: Job, code: str, detail: str, trace: str, state: str = "failed"
-    ) -> None:
+    def _fail(self, job: Job, code: str, detail: str, trace: str, state: str = "failed") -> None:
         if job.kind == "update" and job.update_id is not None:
             updates.fail(self.bench.db, job, job.update_id, code, detail, trace, state)
         else:
@@ -137,13 +136,11 @@ class Worker:
             self.run(waiting)
 
     def _beat(self) -> None:
-        while not self.bench.stop.wait(0 if not self._held else HEARTBEAT_S):
-            state = "busy" if self._held else "ready"
-            workers.beat(self.bench.db, self.bench.worker_id, state)
-            jobs.heartbeat(
-                self.bench.db, [job.id for job in list(self._held)], self.bench.worker_id
-            )
-            self.bench.stop.wait(HEARTBEAT_S)
+        """Say that we are alive, and keep the leases of what we hold."""
+        while not self.bench.stop.wait(HEARTBEAT_S):
+            held = [job.id for job in list(self._held)]
+            workers.beat(self.bench.db, self.bench.worker_id, "busy" if held else "ready")
+            jobs.heartbeat(self.bench.db, held, self.bench.worker_id)
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -1,0 +1,201 @@
+"""Does it learn what people like? Simulated raters with a taste, through the real studio.
+
+    python -m benchmarks.learning --taste dark_background --seed 0     one unit, a few minutes
+    python -m benchmarks.learning --all                                every unit not yet there
+    python -m benchmarks.learning --report                             the table
+
+A unit is one (taste, seed): a rater who sees best-of-4 groups by pixels alone rates 8 groups per
+update; then version 0 and the last are sampled on 60 prompts (20 never rated) x 4 fixed seeds.
+Each unit writes one small JSON as it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.studio import Studio
+from loop_studio.starter import eye
+from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
+from loop_studio.starter.referee import Referee
+
+RESULTS = Path(__file__).parent / "results" / "learning"
+TASTES = ("dark_background", "large_object", "left_of_centre", "striped")
+SEEDS = (0, 1, 2)
+EVALUATION_SEEDS = (101, 102, 103, 104)
+RESAMPLES = 2000
+
+
+def run_unit(
+    taste: str, seed: int, updates: int, groups: int, threads: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """One run from version 0 to the last, and what it changed."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as data, Studio(Path(data), threads) as studio:
+        project = studio.post(
+            "/projects",
+            {
+                "name": f"{taste}-{seed}",
+                "prompts": list(STARTER_PROMPTS),
+                "settings": {
+                    "auto_update_groups": None,
+                    "min_groups": groups,
+                    "max_groups_per_update": groups,
+                    "buffer_groups": groups,
+                    **settings,
+                },
+            },
+        )["id"]
+        history = []
+        for _ in range(updates):
+            share = [rate(studio, project, taste, f"rater-{seed}") for _ in range(groups)]
+            update = studio.update(project)
+            history.append({"training_share": float(np.mean(share)), "number": update["number"]})
+        last = studio.get(f"/projects/{project}/versions")["versions"][-1]
+        before = studio.samples(project, list(EVALUATION_PROMPTS), list(EVALUATION_SEEDS), 0)
+        after = studio.samples(
+            project, list(EVALUATION_PROMPTS), list(EVALUATION_SEEDS), last["number"]
+        )
+    return {
+        "taste": taste,
+        "seed": seed,
+        "updates": updates,
+        "groups_per_update": groups,
+        "settings": settings,
+        "history": history,
+        "metrics": last["metrics"],
+        "seconds": round(time.monotonic() - started, 1),
+        **compare(taste, *before, after[0]),
+    }
+
+
+def rate(studio: Studio, project: str, taste: str, rater: str) -> float:
+    """Judge one group best-of-k by taste alone; returns the share that satisfies it."""
+    group = studio.next_group(project, rater)
+    pictures = studio.pictures(group["images"])
+    prompts = [group["prompt"]] * len(pictures)
+    liking = eye.TASTES[taste](pictures, prompts)
+    best = int(np.argmax(liking))
+    equal = bool(np.ptp(liking) < 1e-9)
+    judgement = {
+        image["id"]: 0.5 if equal else float(i == best) for i, image in enumerate(group["images"])
+    }
+    body = {
+        "event_id": f"{group['id']}-{rater}",
+        "group_id": group["id"],
+        "rater": rater,
+        "mode": "best",
+        "judgement": judgement,
+    }
+    studio.post("/ratings", body)
+    return float(np.mean(eye.satisfies(taste, pictures, prompts)))
+
+
+def compare(
+    taste: str, before: NDArray[np.uint8], prompts: Sequence[str], after: NDArray[np.uint8]
+) -> dict[str, Any]:
+    """Gain in share with a bootstrap over prompts (pairs kept), accuracy and diversity."""
+    names = list(dict.fromkeys(prompts))
+    gains = eye.satisfies(taste, after, list(prompts)).astype(float)
+    gains -= eye.satisfies(taste, before, list(prompts)).astype(float)
+    by_prompt = np.array([gains[[p == name for p in prompts]].mean() for name in names])
+    draws = np.random.default_rng(0).choice(by_prompt, (RESAMPLES, len(names))).mean(1)
+    referee = Referee()
+    return {
+        "share_before": float(eye.satisfies(taste, before, list(prompts)).mean()),
+        "share_after": float(eye.satisfies(taste, after, list(prompts)).mean()),
+        "gain": float(by_prompt.mean()),
+        "gain_95": [float(q) for q in np.quantile(draws, (0.025, 0.975))],
+        "accuracy_before": accuracy(referee, before, prompts),
+        "accuracy_after": accuracy(referee, after, prompts),
+        "diversity_before": diversity(before, prompts),
+        "diversity_after": diversity(after, prompts),
+    }
+
+
+def accuracy(
+    referee: Referee, pictures: NDArray[np.uint8], prompts: Sequence[str]
+) -> dict[str, float]:
+    """Share of right pictures by attribute, where the prompt names one."""
+    verdicts = referee.verdict(pictures, list(prompts))
+    return {
+        name: float(np.mean([v[name] for v in verdicts if v[name] is not None]))
+        for name in ("colour", "shape")
+    }
+
+
+def diversity(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> float:
+    """Mean root-mean-square distance between two pictures of one prompt, in [0, 1]."""
+    distances = []
+    for name in dict.fromkeys(prompts):
+        own = pictures[[p == name for p in prompts]].astype(float) / 255
+        for i in range(len(own)):
+            for j in range(i):
+                distances.append(np.sqrt(np.mean((own[i] - own[j]) ** 2)))
+    return float(np.mean(distances))
+
+
+def report() -> None:
+    """The table over all units that have run, and whether goal and gate are met."""
+    units = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    print(
+        "taste             seed  before  after   gain  95 % interval     colour  shape  diversity"
+    )
+    for unit in units:
+        colour, shape = (
+            100 * (unit["accuracy_after"][name] - unit["accuracy_before"][name])
+            for name in ("colour", "shape")
+        )
+        low, high = unit["gain_95"]
+        spread = 100 * (unit["diversity_after"] / unit["diversity_before"] - 1)
+        print(
+            f"{unit['taste']:<17} {unit['seed']:>4}  {unit['share_before']:>6.1%} "
+            f"{unit['share_after']:>6.1%} {unit['gain']:>+6.1%}  [{low:>+6.1%}, {high:>+6.1%}]  "
+            f"{colour:>+6.1f} {shape:>+6.1f}  {spread:>+8.0f} %"
+        )
+    for taste in TASTES:
+        own = [unit for unit in units if unit["taste"] == taste]
+        if own:
+            mean = float(np.mean([unit["gain"] for unit in own]))
+            clear = sum(unit["gain_95"][0] > 0 for unit in own)
+            print(f"{taste}: mean gain {mean:+.1%} over {len(own)} seeds, {clear} clear of 0")
+
+
+def main() -> None:
+    """Run what is asked for; units that are there are kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--taste", choices=TASTES)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--updates", type=int, default=10)
+    parser.add_argument("--groups", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--settings", type=json.loads, default={})
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--report", action="store_true")
+    options = parser.parse_args()
+    wanted = [(options.taste, options.seed)] if options.taste else []
+    if options.all:
+        wanted = [(taste, seed) for seed in SEEDS for taste in TASTES]
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for taste, seed in wanted:
+        target = RESULTS / f"{taste}-{seed}.json"
+        if not target.exists():
+            unit = run_unit(
+                taste, seed, options.updates, options.groups, options.threads, options.settings
+            )
+            target.write_text(json.dumps(unit, indent=1) + "\n")
+            print(f"{target.name}: gain {unit['gain']:+.1%} {unit['gain_95']}", flush=True)
+    if options.report or options.all:
+        report()
+
+
+if __name__ == "__main__":
+    main()
