@@ -17,6 +17,18 @@ RELATIONS = ("left of", "right of", "above", "below", "and")
 NUMBERS = ("one", "two", "three", "four")
 OPENINGS = ("a picture of", "an icon of", "a drawing of")
 
+# Every colour and every shape occurs in training, these pairs of them never do.
+HELD_OUT_PAIRS = frozenset(
+    {("red", "fish"), ("orange", "moon"), ("yellow", "house"), ("green", "heart"),
+     ("blue", "tree"), ("purple", "square"), ("pink", "triangle"), ("brown", "star")}
+)  # fmt: skip
+# First shape, second shape: never seen together in this order, whatever the relation.
+HELD_OUT_RELATIONS = frozenset(
+    {("circle", "square"), ("square", "star"), ("triangle", "heart"), ("star", "moon"),
+     ("heart", "circle"), ("moon", "tree"), ("flower", "house"), ("tree", "fish"),
+     ("house", "flower"), ("fish", "triangle")}
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Phrase:
@@ -59,6 +71,13 @@ def caption_text(description: Description) -> str:
     """The plainest caption of a description."""
     texts = [phrase_text(phrase) for phrase in description.phrases]
     return texts[0] if description.relation is None else f" {description.relation} ".join(texts)
+
+
+def is_held_out(description: Description) -> bool:
+    """Whether a caption says a combination that training never shows."""
+    pairs = {(phrase.colour, phrase.shape) for phrase in description.phrases}
+    shapes = tuple(phrase.shape for phrase in description.phrases)
+    return bool(pairs & HELD_OUT_PAIRS) or shapes in HELD_OUT_RELATIONS
 
 
 _SHAPE_OF_WORD = {shape: shape for shape in SHAPES} | {plural(shape): shape for shape in SHAPES}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -10,3 +11,13 @@ SCORER_FOLDER = WEIGHTS / "scorer"  # a CLIPModel, its tokenizer and image setti
 EYE_WEIGHTS = WEIGHTS / "eye.safetensors"
 REFEREE_WEIGHTS = WEIGHTS / "referee.safetensors"
 MODEL_CARD = WEIGHTS / "MODEL_CARD.md"
+
+
+def replace_folder(partial: Path, folder: Path) -> None:
+    """Puts a finished folder in the place of another, which is gone afterwards."""
+    old = folder.with_name(folder.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    partial.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

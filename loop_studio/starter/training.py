@@ -7,6 +7,7 @@ bit for bit (same machine, same threads).
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,10 +80,12 @@ class Training:
             yield self.step
 
     def averaged(self) -> nn.Module:
-        """The module itself, its weights replaced by their running average. For exports."""
-        for parameter, average in zip(self._parameters, self._average, strict=True):
+        """A copy of the module whose weights are their running average. For exports."""
+        twin = copy.deepcopy(self.module)
+        trained = [p for p in twin.parameters() if p.requires_grad]
+        for parameter, average in zip(trained, self._average, strict=True):
             parameter.data.copy_(average)
-        return self.module
+        return twin.eval()
 
     def save(self) -> None:
         """Writes the state beside its place and renames it: never half-written."""

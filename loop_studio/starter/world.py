@@ -1,8 +1,8 @@
 """The starter's world: flat icons on plain or tinted backgrounds, drawn from seeds.
 
 Where an object lies, how large it is and how dark its background are drawn at random and named in
-no caption: they are the tastes that people teach later. Combinations in `HELD_OUT_PAIRS` and
-`HELD_OUT_RELATIONS` never occur in a training scene.
+no caption: they are the tastes that people teach later. Combinations held out for validation
+(`captions.is_held_out`) never occur in a training scene.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from loop_studio.starter.captions import (
     Description,
     Phrase,
     caption_text,
+    is_held_out,
 )
 
 Colour = tuple[int, int, int]  # RGB, 0 to 255
@@ -36,18 +37,6 @@ RGB: dict[str, Colour] = {
     "pink": (250, 128, 188),
     "brown": (138, 82, 42),
 }
-# Every colour and every shape occurs in training, these pairs of them never do.
-HELD_OUT_PAIRS = frozenset(
-    {("red", "fish"), ("orange", "moon"), ("yellow", "house"), ("green", "heart"),
-     ("blue", "tree"), ("purple", "square"), ("pink", "triangle"), ("brown", "star")}
-)  # fmt: skip
-# First shape, second shape: never seen together in this order, whatever the relation.
-HELD_OUT_RELATIONS = frozenset(
-    {("circle", "square"), ("square", "star"), ("triangle", "heart"), ("star", "moon"),
-     ("heart", "circle"), ("moon", "tree"), ("flower", "house"), ("tree", "fish"),
-     ("house", "flower"), ("fish", "triangle")}
-)  # fmt: skip
-
 DARK_SHARE = 0.18
 TEXTURE_SAID_SHARE = 0.45
 COLOUR_SAID_SHARE = 0.9
@@ -78,13 +67,6 @@ class Scene:
     description: Description  # only what the caption says
     caption: str
     relation: str | None = None  # between the two things of a two-object scene
-
-
-def is_held_out(description: Description) -> bool:
-    """Whether a caption says a combination that training never shows."""
-    pairs = {(phrase.colour, phrase.shape) for phrase in description.phrases}
-    shapes = tuple(phrase.shape for phrase in description.phrases)
-    return bool(pairs & HELD_OUT_PAIRS) or shapes in HELD_OUT_RELATIONS
 
 
 def sample_scene(rng: np.random.Generator, held_out: bool = False) -> Scene:

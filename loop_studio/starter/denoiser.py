@@ -1,0 +1,168 @@
+"""The starter's UNet and text encoder, trained jointly by v-prediction on stored latents."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
+from torch import Tensor, nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from loop_studio.starter.paths import replace_folder
+from loop_studio.starter.training import StepLoss
+from loop_studio.starter.words import write_words
+
+BATCH = 64
+EMPTY_CAPTIONS = 0.1  # share, for classifier-free guidance
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Sizes of the denoiser; the defaults are the starter's, tests use a miniature."""
+
+    unet: tuple[int, int, int] = (64, 96, 128)
+    layers_per_block: int = 1
+    heads: int = 4
+    text: int = 128
+    text_layers: int = 3
+
+
+class Denoiser(nn.Module):
+    """The two networks that train together."""
+
+    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
+        super().__init__()
+        self.unet = unet
+        self.text_encoder = text_encoder
+
+    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
+        """Velocity (B, 4, 16, 16) of noisy latents, timesteps (B,), tokens (B, L)."""
+        prompt_embeds = self.text_encoder(tokens).last_hidden_state
+        velocity: Tensor = self.unet(noisy, timesteps, prompt_embeds).sample
+        return velocity
+
+
+def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoiser:  # noqa: B008  # frozen
+    """An untrained UNet with cross-attention at its two inner levels, and its text encoder."""
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        block_out_channels=widths.unet,
+        layers_per_block=widths.layers_per_block,
+        norm_num_groups=8 if min(widths.unet) % 32 else 32,
+        cross_attention_dim=widths.text,
+        attention_head_dim=widths.heads,
+    )
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=widths.text,
+        intermediate_size=4 * widths.text,
+        projection_dim=widths.text,
+        num_hidden_layers=widths.text_layers,
+        num_attention_heads=4,
+        max_position_embeddings=tokenizer.model_max_length,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return Denoiser(unet, CLIPTextModel(config))
+
+
+def noise_scheduler() -> DDIMScheduler:
+    """Stable Diffusion's betas and spacing, with v-prediction."""
+    return DDIMScheduler(
+        num_train_timesteps=1000,
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        timestep_spacing="leading",
+        steps_offset=1,
+        clip_sample=False,
+        set_alpha_to_one=False,
+    )
+
+
+def tokenise(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
+    """Token ids (B, L), padded to the model's length as the pipeline does."""
+    ids: Tensor = tokenizer(
+        captions,
+        padding="max_length",
+        max_length=tokenizer.model_max_length,
+        truncation=True,
+        return_tensors="pt",
+    ).input_ids
+    return ids
+
+
+@dataclass(frozen=True)
+class Latents:
+    """A training set, encoded once."""
+
+    latents: np.ndarray  # (N, 4, 16, 16) float16, before the autoencoder's own noise
+    tokens: Tensor  # (N, L)
+    empty_tokens: Tensor  # (1, L)
+
+
+def denoising_loss(denoiser: Denoiser, data: Latents) -> StepLoss:
+    """Mean squared error of the velocity, with noise levels spread evenly over the batch."""
+    alphas_cumprod = noise_scheduler().alphas_cumprod
+
+    def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        rows = torch.randint(len(data.latents), (BATCH,), generator=generator)
+        latents = torch.from_numpy(data.latents[rows.numpy()]).float()
+        noise = torch.randn(latents.shape, generator=generator)
+        # Stratified: one timestep in each of B equal intervals, a lower variance of the loss.
+        offsets = torch.arange(BATCH) + torch.rand(BATCH, generator=generator)
+        timesteps = (offsets * len(alphas_cumprod) / BATCH).long()
+        tokens = data.tokens[rows]
+        dropped = torch.rand(BATCH, generator=generator) < EMPTY_CAPTIONS
+        tokens = torch.where(dropped[:, None], data.empty_tokens, tokens)
+        signal = alphas_cumprod[timesteps].sqrt().view(-1, 1, 1, 1)
+        sigma = (1 - alphas_cumprod[timesteps]).sqrt().view(-1, 1, 1, 1)
+        velocity = denoiser(signal * latents + sigma * noise, timesteps, tokens)
+        return nn.functional.mse_loss(velocity, signal * noise - sigma * latents)
+
+    return loss_of
+
+
+def export_pipeline(
+    denoiser: Denoiser, vae: AutoencoderKL, tokenizer: CLIPTokenizer, words: list[str], folder: Path
+) -> None:
+    """Writes a float16 StableDiffusionPipeline folder; readers see the old one or the new one."""
+    pipeline = StableDiffusionPipeline(
+        unet=denoiser.unet.half(),
+        vae=vae.half(),
+        text_encoder=denoiser.text_encoder.half(),
+        tokenizer=tokenizer,
+        scheduler=noise_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    partial = folder.with_name(folder.name + ".partial")
+    pipeline.save_pretrained(partial)
+    _name_float32(partial / "text_encoder" / "config.json")
+    write_words(words, partial)
+    replace_folder(partial, folder)
+
+
+def _name_float32(config_file: Path) -> None:
+    """Makes a plain `from_pretrained` load the text encoder in the type of the other parts.
+
+    transformers loads in the type that the configuration names, diffusers in float32.
+    """
+    config = json.loads(config_file.read_text())
+    config_file.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")

@@ -1,0 +1,134 @@
+"""Trains the starter from nothing: `python -m loop_studio.starter.train --stage all`.
+
+Stages, in order: vae, latents, diffusion, scorer, eye, referee, card. Each can be killed and
+started again; it goes on from its last saved step in the work folder. About two hours on two
+cores. The diffusion stage exports a usable folder every `EXPORT_EVERY` steps.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from transformers import CLIPTokenizer
+
+from loop_studio.starter import paths
+from loop_studio.starter.denoiser import (
+    Denoiser,
+    Latents,
+    build_denoiser,
+    denoising_loss,
+    export_pipeline,
+    tokenise,
+)
+from loop_studio.starter.scenes import scenes_on_disk
+from loop_studio.starter.tokens import train_tokenizer
+from loop_studio.starter.training import Recipe, Training
+from loop_studio.starter.vae import build_vae, encode_all, normalise_latents, vae_loss
+
+SCENES, SCENE_SEED = 60_000, 1
+EXPORT_EVERY = 700
+NORMALISE_ON = 4_000  # scenes that fix the mean and scale of the latents
+
+RECIPES = {
+    "vae": Recipe(steps=3_000, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
+    "diffusion": Recipe(steps=5_000, peak_learning_rate=1e-3, seed=12, weight_decay=0.01),
+}
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one call of a stage needs to know."""
+
+    work: Path  # states and intermediate files; may be deleted afterwards
+    out: Path  # the weights folder
+    steps: int | None = None  # instead of the recipe's
+
+    def recipe(self, stage: str) -> Recipe:
+        """The stage's recipe, shortened or lengthened as ordered."""
+        recipe = RECIPES[stage]
+        return recipe if self.steps is None else replace(recipe, steps=self.steps)
+
+
+def train_vae(order: Order) -> None:
+    """Autoencoder with normalised latents, to `work/vae`."""
+    pictures, _ = scenes_on_disk(order.work, SCENES, SCENE_SEED)
+    recipe = order.recipe("vae")
+    torch.manual_seed(recipe.seed)
+    vae = build_vae().to(memory_format=torch.channels_last)
+    training = Training(vae, recipe, order.work / "vae.pt")
+    for _ in training.run(vae_loss(vae, pictures)):
+        pass
+    finished = training.averaged()
+    assert isinstance(finished, AutoencoderKL)
+    normalise_latents(finished, pictures[:NORMALISE_ON])
+    finished.save_pretrained(order.work / "vae")
+
+
+def encode_latents(order: Order) -> None:
+    """Latents of all scenes and the tokenizer of all captions, to `work`."""
+    pictures, captions = scenes_on_disk(order.work, SCENES, SCENE_SEED)
+    with (order.work / "latents.partial").open("wb") as file:
+        np.save(file, encode_all(load_vae(order.work), pictures))
+    os.replace(order.work / "latents.partial", order.work / "latents.npy")
+    train_tokenizer(captions).save_pretrained(order.work / "tokenizer")
+
+
+def train_diffusion(order: Order) -> None:
+    """UNet and text encoder, exported to `out/diffusion` again and again."""
+    _, captions = scenes_on_disk(order.work, SCENES, SCENE_SEED)
+    tokenizer = CLIPTokenizer.from_pretrained(order.work / "tokenizer")
+    data = Latents(
+        np.load(order.work / "latents.npy"),
+        tokenise(tokenizer, captions),
+        tokenise(tokenizer, [""]),
+    )
+    recipe = order.recipe("diffusion")
+    torch.manual_seed(recipe.seed)
+    denoiser = build_denoiser(tokenizer)
+    training = Training(denoiser, recipe, order.work / "diffusion.pt")
+    for step in training.run(denoising_loss(denoiser, data)):
+        if step % EXPORT_EVERY == 0 or step == recipe.steps:
+            averaged = training.averaged()
+            assert isinstance(averaged, Denoiser)
+            folder = order.out / paths.DIFFUSION_FOLDER.name
+            export_pipeline(averaged, load_vae(order.work), tokenizer, captions, folder)
+
+
+def load_vae(work: Path) -> AutoencoderKL:
+    """The trained autoencoder in float32."""
+    vae = AutoencoderKL.from_pretrained(work / "vae")
+    assert isinstance(vae, AutoencoderKL)
+    return vae.eval()
+
+
+STAGES: dict[str, Callable[[Order], None]] = {
+    "vae": train_vae,
+    "latents": encode_latents,
+    "diffusion": train_diffusion,
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m loop_studio.starter.train")
+    parser.add_argument("--stage", choices=[*STAGES, "all"], default="all")
+    parser.add_argument("--out", type=Path, default=paths.WEIGHTS, help="weights folder")
+    parser.add_argument("--work", type=Path, default=Path(".cache/starter"), help="states, scenes")
+    parser.add_argument("--steps", type=int, help="instead of the recipe's, for one stage")
+    chosen = parser.parse_args(arguments)
+    if chosen.stage == "all" and chosen.steps is not None:
+        parser.error("--steps is for one stage: name it with --stage")
+    order = Order(chosen.work, chosen.out, chosen.steps)
+    for stage in STAGES if chosen.stage == "all" else [chosen.stage]:
+        STAGES[stage](order)
+
+
+if __name__ == "__main__":
+    main()
