@@ -13,7 +13,7 @@ import sys
 # Each is a process of its own: none warms up or slows down the next.
 COMMANDS: dict[str, list[list[str]]] = {
     "speed": [["benchmarks.speed"]],
-    "learning": [["benchmarks.learning", "--all"], ["benchmarks.learning", "--report"]],
+    "learning": [["benchmarks.learning", "--all"]],
 }
 
 
