@@ -7,7 +7,7 @@ and every insertion carries a unique key.
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.cron import CronTrigger
@@ -87,18 +87,37 @@ def enqueue(db: Database, schedule: Schedule) -> None:
 
 
 def next_run(cron: str, after: datetime) -> datetime:
-    """The first date after `after` that a Unix cron line means.
+    """The first date after `after` that a Unix cron line means, in UTC.
 
-    APScheduler counts weekdays from Monday 0, Unix from Sunday 0: numbers become names.
     Raises ValueError for a line that is not five cron fields.
     """
     fields = cron.split()
     if len(fields) != 5:
         raise ValueError(f"a cron line has five fields, this has {len(fields)}: {cron!r}")
-    fields[4] = "".join(WEEKDAYS[int(c)] if c in "01234567" else c for c in fields[4])
     minute, hour, day, month, weekday = fields
     trigger = CronTrigger(
-        minute=minute, hour=hour, day=day, month=month, day_of_week=weekday, timezone="UTC"
+        minute=minute,
+        hour=hour,
+        day=day,
+        month=month,
+        day_of_week=",".join(_weekdays(part) for part in weekday.split(",")),
+        timezone="UTC",
     )
-    found: datetime = trigger.get_next_fire_time(after, after)
+    found: datetime = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
     return found
+
+
+def _weekdays(part: str) -> str:
+    """One part of the weekday field by names: Unix counts from Sunday 0, APScheduler from Monday.
+
+    Ranges are written out, since a Unix range may start on Sunday, APScheduler's last day.
+    """
+    days, _, stride = part.partition("/")
+    days = "0-6" if days == "*" and stride else days
+    first, _, last = days.partition("-")
+    if not first.isdigit():
+        return part
+    numbers = range(int(first), int(last or (6 if stride else first)) + 1, int(stride or 1))
+    if not numbers or max(numbers) >= len(WEEKDAYS):
+        raise ValueError(f"weekdays are 0 to 7, not {part!r}")
+    return ",".join(WEEKDAYS[number] for number in numbers)

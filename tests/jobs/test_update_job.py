@@ -1,0 +1,198 @@
+"""The main path of learning, with the real worker, engine, database and files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from loop_studio.diffusion import trajectory_file
+from loop_studio.diffusion.lora_file import unpack_checkpoint
+from loop_studio.errors import Conflict
+from loop_studio.jobs.bench import Bench, Stopping
+from loop_studio.storage import groups, projects, samples, scores, updates, versions
+from loop_studio.storage.projects import RewardWeights
+from loop_studio.storage.schema import Job
+from tests.jobs.conftest import SETTINGS, Desk
+
+
+def checkpoint_of(desk: Desk, version_id: str):
+    stored = versions.file(desk.db, version_id, "resume")
+    with desk.files.open(stored.key) as file:
+        return unpack_checkpoint(file.read())
+
+
+def test_an_update_publishes_a_live_version_with_every_file(desk: Desk) -> None:
+    judged = desk.rate(3)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert (update.status, update.made_live, update.group_count) == ("succeeded", True, 3)
+    version = versions.get(desk.db, update.version_id)
+    assert version.number == 1
+    assert versions.live(desk.db, desk.project.id).id == version.id
+    for kind in ("resume", "diffusers", "kohya"):
+        stored = versions.file(desk.db, version.id, kind)
+        assert desk.files.path(stored.key).stat().st_size == stored.size
+    assert any(t.abs().max() > 0 for n, t in checkpoint_of(desk, version.id).adapter.items() if "lora_B" in n)
+    assert {row.group_id for row in updates.inputs(desk.db, update.id)} == set(judged)
+
+
+def test_the_next_group_is_made_by_the_new_version(desk: Desk) -> None:
+    desk.rate(2)
+    updates.create(desk.db, desk.project.id)
+    desk.work()
+    shown = groups.next_for(desk.db, desk.project.id, "ann", [])
+    desk.work()
+    shown = groups.next_for(desk.db, desk.project.id, "ben", [])
+    assert shown is not None
+    assert shown.version == 1
+
+
+def test_inputs_say_exactly_what_was_used(desk: Desk) -> None:
+    judged = desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    rows = updates.inputs(desk.db, update.id)
+    assert len(rows) == 2 * SETTINGS["group_size"]
+    for group_id in judged:
+        own = [row for row in rows if row.group_id == group_id]
+        assert sum(row.advantage for row in own) == pytest.approx(0, abs=1e-12)
+        assert sorted(row.advantage for row in own) == pytest.approx([-0.25] * 3 + [0.75])
+        assert {(row.source, row.mode, row.lag, row.source_weight) for row in own} == {
+            ("human", "best", 0, 1.0)
+        }
+
+
+def test_an_update_taken_up_again_ends_in_the_same_weights(desk: Desk) -> None:
+    """Stopped in mid-training and claimed again, it equals one that was never stopped."""
+    desk.rate(3)
+    update = updates.create(desk.db, desk.project.id)
+    interrupt_once(desk.worker.bench, at_step=3)
+    desk.work()
+    first = checkpoint_of(desk, updates.get(desk.db, update.id).version_id)
+    versions.activate(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
+    again = replay(desk, update.id)
+    assert first.adapter.keys() == again.keys()
+    assert all(torch.equal(first.adapter[name], again[name]) for name in again)
+
+
+def interrupt_once(bench: Bench, at_step: int) -> None:
+    between = bench.between
+    left = [True]
+
+    def interrupted(job: Job, phase: str, step: int, steps: int) -> None:
+        if left[0] and phase == "training" and step == at_step:
+            left[0] = False
+            raise Stopping("as if the studio stopped here")
+        between(job, phase, step, steps)
+
+    bench.between = interrupted  # type: ignore[method-assign]
+
+
+def replay(desk: Desk, update_id: str) -> dict[str, torch.Tensor]:
+    """Train once more from the recorded inputs, past the database, and return the adapter."""
+    from loop_studio.jobs import update as job_update
+
+    update = updates.get(desk.db, update_id)
+    project = projects.get(desk.db, update.project_id)
+    config = projects.revision(desk.db, update.revision_id).config
+    parent = versions.get(desk.db, update.parent_id)
+    bench = desk.worker.bench
+    policy = bench.models.ready(project, config, "learner", parent)
+    bench.models.learner_moved()
+    claimed = updates.groups_of(desk.db, update_id)
+    judged = job_update._judged(bench, claimed, updates.inputs(desk.db, update_id))
+    order = sorted(judged, key=lambda pair: pair[0].version_id)
+    learner = job_update._learner(bench, policy, config, parent)
+    bench.between = lambda *_: None  # type: ignore[method-assign]
+    job_update._train(
+        bench, Job(), learner, [group for _, group in order], config, update.seed
+    )
+    return learner.checkpoint().adapter
+
+
+def test_a_cancelled_update_gives_its_groups_back(desk: Desk) -> None:
+    desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    between = desk.worker.bench.between
+
+    def cancel_in_training(job: Job, phase: str, step: int, steps: int) -> None:
+        if phase == "training":
+            updates.cancel(desk.db, update.id)
+            desk.worker.bench._reported_at = 0.0
+        between(job, phase, step, steps)
+
+    desk.worker.bench.between = cancel_in_training  # type: ignore[method-assign]
+    desk.work()
+    desk.worker.bench.between = between  # type: ignore[method-assign]
+    assert updates.get(desk.db, update.id).status == "cancelled"
+    assert [version.number for version in versions.list(desk.db, desk.project.id)] == [0]
+    with pytest.raises(Conflict, match="finished|ended"):
+        updates.cancel(desk.db, update.id)
+    again = updates.create(desk.db, desk.project.id)
+    desk.work()
+    assert updates.get(desk.db, again.id).group_count == 2
+
+
+def test_a_version_made_live_meanwhile_leaves_the_update_as_a_branch(desk: Desk) -> None:
+    desk.rate(2)
+    updates.create(desk.db, desk.project.id)
+    desk.work()
+    desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    base = versions.by_number(desk.db, desk.project.id, 0)
+    between = desk.worker.bench.between
+
+    def go_back_in_training(job: Job, phase: str, step: int, steps: int) -> None:
+        if phase == "training":
+            versions.activate(desk.db, base.id)
+        between(job, phase, step, steps)
+
+    desk.worker.bench.between = go_back_in_training  # type: ignore[method-assign]
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert (update.status, update.made_live) == ("succeeded", False)
+    assert versions.live(desk.db, desk.project.id).id == base.id
+    assert versions.get(desk.db, update.version_id).parent_id != base.id
+
+
+def test_a_group_whose_file_was_tampered_with_stops_the_update(desk: Desk) -> None:
+    judged = desk.rate(2)
+    for group_id in judged:
+        group = groups.get(desk.db, group_id)
+        path = desk.files.path(group.trajectory_key)
+        stored = trajectory_file.unpack(path.read_bytes())
+        stored.log_probs.add_(0.01)
+        path.write_bytes(trajectory_file.pack(stored))
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert (update.status, update.error_code) == ("failed", "unfaithful_replay")
+    assert "do not replay" in update.error_detail
+    assert [version.number for version in versions.list(desk.db, desk.project.id)] == [0]
+
+
+def test_a_second_version_continues_the_first_with_its_optimizer(desk: Desk) -> None:
+    for _ in range(2):
+        desk.rate(2)
+        updates.create(desk.db, desk.project.id)
+        desk.work()
+    newest = versions.live(desk.db, desk.project.id)
+    assert newest.number == 2
+    steps = [t for n, t in checkpoint_of(desk, newest.id).optimizer.items() if n.startswith("step.")]
+    assert {float(step) for step in steps} == {8.0}  # 2 updates x 2 passes x 2 minibatches
+
+
+def test_the_probe_wall_of_a_version_is_rendered(desk: Desk) -> None:
+    desk.rate(2)
+    updates.create(desk.db, desk.project.id)
+    desk.work()
+    live = versions.live(desk.db, desk.project.id)
+    probe = samples.probe(desk.db, live.id)
+    assert probe is not None
+    _, images = samples.get(desk.db, probe.id)
+    assert len(images) == 3 * 2  # three prompts, two seeds
+    before = samples.probe(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
+    assert before is not None
