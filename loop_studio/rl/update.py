@@ -157,10 +157,16 @@ def _optimizer_step(
     config: LoopConfig,
     scaler: torch.amp.GradScaler | None,
 ) -> float:
-    """Unscale in float32, clip the norm, step; returns the norm before it was clipped."""
+    """Unscale in float32, clip the norm, step; returns the norm before it was clipped.
+
+    Raises RuntimeError, and leaves the weights alone, when the gradient is not finite; a scaler
+    skips such a step by itself and lowers its scale.
+    """
     if scaler is not None:
         scaler.unscale_(optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_(
+        policy.parameters(), config.max_grad_norm, error_if_nonfinite=scaler is None
+    )
     if scaler is None:
         optimizer.step()
     else:
