@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
@@ -22,6 +23,10 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
 for name in [name for name in os.environ if name.startswith("LOOP_STUDIO_")]:
     del os.environ[name]  # tests say what they want; the shell they run in has no say
+
+# The same examples every time, and no deadline: a busy machine is not a wrong answer.
+hypothesis_settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis_settings.load_profile("steady")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
