@@ -1,0 +1,96 @@
+// What every component shares: a shadow root with our sheets, a way to build nodes whose text can
+// never become markup, icons, and words for times.
+const sheets = new Map();
+
+// Sheets are loaded before a component is defined, so that nothing is ever painted without them.
+export async function sheet(name) {
+  if (!sheets.has(name)) {
+    const load = fetch(new URL(name, import.meta.url), { cache: "no-cache" })
+      .then((response) => response.text())
+      .then((text) => new CSSStyleSheet().replace(text));
+    sheets.set(name, load);
+  }
+  return sheets.get(name);
+}
+
+// h("button", {class: "key", onclick: f, "aria-label": text}, "words", node, ...)
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child != null && child !== false));
+  return node;
+}
+
+const ICONS = {
+  undo: "M5 8h9a5 5 0 0 1 0 10h-3M5 8l4-4M5 8l4 4",
+  skip: "M5 5l8 7-8 7zM17 5v14",
+  none: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16M6.5 6.5l11 11",
+  equal: "M5 9h14M5 15h14",
+  help: "M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2.2M12 17.6v.1",
+  up: "M12 19V5M6 11l6-6 6 6",
+  down: "M12 5v14M6 13l6 6 6-6",
+  flat: "M6 12h12",
+  check: "M5 12.5l4.5 4.5L19 7",
+  plus: "M12 5v14M5 12h14",
+  close: "M6 6l12 12M18 6L6 18",
+  load: "M12 4v11M7 11l5 5 5-5M5 20h14",
+  star: "M12 4l2.4 5.2 5.6.7-4.1 3.9 1.1 5.6-5-2.8-5 2.8 1.1-5.6L4 9.9l5.6-.7z",
+  chevron: "M7 10l5 5 5-5",
+};
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", `icon icon-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+export const key = (name) => h("kbd", { "aria-hidden": "true" }, name);
+
+export class StudioElement extends HTMLElement {
+  static sheets = [];
+
+  constructor() {
+    super();
+    this.root = this.attachShadow({ mode: "open" });
+    this.root.adoptedStyleSheets = this.constructor.sheets;
+  }
+
+  // Runs once however often Gradio moves the node; `started` may be async.
+  connectedCallback() {
+    if (this.hasStarted) return;
+    this.hasStarted = true;
+    this.start?.();
+  }
+}
+
+export async function define(tag, component, ...names) {
+  component.sheets = await Promise.all(["element.css", ...names].map(sheet));
+  if (!customElements.get(tag)) customElements.define(tag, component);
+}
+
+export function duration(seconds) {
+  if (seconds == null) return "";
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${Math.max(1, whole)} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
+}
+
+export function moment(text) {
+  if (!text) return "";
+  const date = new Date(text);
+  const today = new Date().toDateString() === date.toDateString();
+  const time = { hour: "2-digit", minute: "2-digit" };
+  return date.toLocaleString(undefined, today ? time : { day: "numeric", month: "short", ...time });
+}
+
+export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;

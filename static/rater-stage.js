@@ -1,0 +1,209 @@
+// The pictures of one group, as large as the room allows, on a neutral grey.
+import { h, icon, key } from "./element.js";
+import { KEYS, MODES } from "./gestures.js";
+
+const LONG_PRESS = 450;
+const FOOT = 46;
+
+// After the frame in which the present state of the page is on screen.
+const nextFrame = () =>
+  new Promise((resolve) => {
+    requestAnimationFrame(() => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => resolve();
+      port2.postMessage(null);
+    });
+  });
+
+class Tile {
+  constructor(index, actions) {
+    this.index = index;
+    this.slot = h("span", { class: "slot" });
+    this.label = h("span", { class: "label" });
+    this.picture = h(
+      "button",
+      { class: "picture", type: "button", role: "radio", "aria-checked": "false" },
+      this.slot,
+      this.label,
+    );
+    this.side = h("div", { class: "side" });
+    this.node = h("div", { class: "tile", role: "presentation" }, this.picture, this.side);
+    this.#listen(actions);
+  }
+
+  #listen({ onPress, onAlso }) {
+    let timer = null;
+    let held = false;
+    const stop = () => clearTimeout(timer);
+    this.picture.addEventListener("pointerdown", (event) => {
+      held = false;
+      stop();
+      if (event.button === 0) {
+        timer = setTimeout(() => (held = onAlso(this.index)), LONG_PRESS);
+      }
+    });
+    for (const name of ["pointerup", "pointercancel", "pointerleave"]) {
+      this.picture.addEventListener(name, stop);
+    }
+    this.picture.addEventListener("contextmenu", (event) => held && event.preventDefault());
+    this.picture.addEventListener("click", (event) => {
+      if (held) held = false;
+      else if (event.shiftKey) onAlso(this.index);
+      else onPress(this.index, event);
+    });
+  }
+
+  place(image, picture) {
+    this.id = image.id;
+    this.slot.replaceChildren(picture);
+  }
+
+  dress(mode, actions) {
+    const name = KEYS[this.index];
+    this.picture.setAttribute("aria-label", `Picture ${this.index + 1}`);
+    this.label.replaceChildren();
+    this.side.replaceChildren();
+    if (MODES[mode].rates) {
+      this.stars = [1, 2, 3, 4, 5].map((n) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "star",
+            "aria-label": `Picture ${this.index + 1}: ${n} of 5 stars`,
+            onclick: (event) => actions.onRate(this.index, n, event),
+          },
+          icon("star"),
+          key(n),
+        ),
+      );
+      this.side.append(...this.stars);
+      return;
+    }
+    this.label.append(key(name), h("span", { class: "verb" }));
+    if (MODES[mode].marksAlso) {
+      this.also = h(
+        "button",
+        {
+          type: "button",
+          class: "also",
+          "aria-pressed": "false",
+          "aria-label": `Picture ${this.index + 1} is also good`,
+          onclick: () => actions.onAlso(this.index),
+        },
+        key(`⇧${name}`),
+        h("span", {}, "Also good"),
+      );
+      this.side.append(this.also);
+    }
+  }
+
+  mark(mode, gesture) {
+    const mark = gesture.mark(this.id);
+    this.node.dataset.mark = mark;
+    this.picture.setAttribute("aria-checked", String(Boolean(mark)));
+    const verb = this.label.querySelector(".verb");
+    if (verb) {
+      const words = { best: "Best", good: mark ? "Good" : "Mark good", rank: mark ? `Place ${mark}` : "Next" };
+      verb.textContent = words[mode];
+    }
+    if (MODES[mode].marksAlso) this.also.setAttribute("aria-pressed", String(mark === "also"));
+    if (MODES[mode].rates) {
+      this.node.classList.toggle("is-focus", gesture.focus === this.id);
+      this.stars.forEach((star, index) => star.classList.toggle("is-on", index < Number(mark)));
+    }
+  }
+}
+
+export class Stage {
+  #tiles = [];
+  #showing = 0;
+  #dressed = "";
+
+  // actions: onPress(index, event), onAlso(index) -> true if it did something, onRate(index, n, event)
+  constructor(actions) {
+    this.actions = actions;
+    this.grid = h("div", { class: "grid", role: "radiogroup", "aria-labelledby": "prompt" });
+    this.node = h("div", { class: "stage" }, this.grid);
+    this.grid.addEventListener("keydown", (event) => this.#walk(event));
+    new ResizeObserver(() => this.layout()).observe(this.node);
+  }
+
+  // Swap the pictures now; resolves true in the frame that shows them, false when overtaken.
+  async show(group, mode, gesture) {
+    const turn = ++this.#showing;
+    this.#makeTiles(group.images.length, mode);
+    group.images.forEach((image, index) => this.#tiles[index].place(image, group.pictures[index]));
+    this.size = group.images[0];
+    this.layout();
+    this.mark(mode, gesture);
+    await Promise.all(group.pictures.map((picture) => picture.decode()));
+    await nextFrame();
+    return turn === this.#showing;
+  }
+
+  clear() {
+    this.#showing += 1;
+    for (const tile of this.#tiles) tile.slot.replaceChildren();
+  }
+
+  mark(mode, gesture) {
+    for (const tile of this.#tiles) tile.mark(mode, gesture);
+  }
+
+  dress(mode) {
+    for (const tile of this.#tiles) tile.dress(mode, this.actions);
+    this.grid.dataset.mode = mode;
+    this.#dressed = mode;
+  }
+
+  #makeTiles(count, mode) {
+    if (this.#tiles.length !== count) {
+      this.#tiles = Array.from({ length: count }, (_, index) => new Tile(index, this.actions));
+      this.#tiles.forEach((tile, index) => (tile.picture.tabIndex = index ? -1 : 0));
+      this.grid.replaceChildren(...this.#tiles.map((tile) => tile.node));
+      this.#dressed = "";
+    }
+    if (this.#dressed !== mode) this.dress(mode);
+  }
+
+  // Columns and side length that make the pictures largest; small pictures by whole pixels.
+  layout() {
+    const { clientWidth: width, clientHeight: height } = this.node;
+    const count = this.#tiles.length;
+    if (!width || !count || !this.size) return;
+    const shape = this.size.height / this.size.width;
+    const gap = width < 600 ? 8 : 16;
+    let [columns, side] = [1, 0];
+    for (let n = 1; n <= count; n++) {
+      const rows = Math.ceil(count / n);
+      const wide = (width - gap * (n - 1)) / n;
+      const high = (height - gap * (rows - 1) - rows * FOOT) / rows / shape;
+      if (Math.min(wide, high) > side) [columns, side] = [n, Math.min(wide, high)];
+    }
+    side = Math.max(96, Math.min(side, 720));
+    const small = this.size.width <= 128;
+    if (small) {
+      const pixel = this.size.width / window.devicePixelRatio;
+      side = Math.max(1, Math.floor(side / pixel)) * pixel;
+    }
+    this.grid.classList.toggle("is-small", small);
+    this.grid.style.setProperty("--columns", columns);
+    this.grid.style.setProperty("--side", `${side}px`);
+    this.grid.style.setProperty("--shape", shape);
+    this.grid.style.setProperty("--gap", `${gap}px`);
+    this.grid.style.setProperty("--foot", `${FOOT}px`);
+  }
+
+  // Arrow keys move the focus from picture to picture, as in any radio group.
+  #walk(event) {
+    const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+    const at = this.#tiles.findIndex((tile) => tile.picture === event.target);
+    if (!(event.key in steps) || at < 0) return;
+    event.preventDefault();
+    const count = this.#tiles.length;
+    const next = (at + steps[event.key] + count) % count;
+    this.#tiles.forEach((tile, index) => (tile.picture.tabIndex = index === next ? 0 : -1));
+    this.#tiles[next].picture.focus();
+  }
+}

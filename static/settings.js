@@ -1,0 +1,37 @@
+// <loop-settings>: prompts, reward source, every setting of the project.
+import { StudioElement, define, h } from "./element.js";
+import { openProjectPatiently } from "./project.js";
+import { ProjectForm } from "./settings-project.js";
+import { PromptsForm } from "./settings-prompts.js";
+import { RewardForm } from "./settings-reward.js";
+
+class Settings extends StudioElement {
+  async start() {
+    this.alert = h("p", { class: "alert", role: "alert", hidden: true });
+    this.page = h("div", { class: "page settings" }, h("h1", {}, "Settings"), this.alert);
+    this.root.append(this.page);
+    const { project } = await openProjectPatiently((error) => this.#fail(error));
+    this.alert.hidden = true;
+    this.reward = new RewardForm(project.id);
+    this.prompts = new PromptsForm(project.id);
+    this.form = new ProjectForm(project);
+    this.page.append(this.reward.node, this.prompts.node, this.form.node);
+    window.addEventListener("loop-upgrade", (event) => this.#keepEdits(event));
+    await Promise.all([this.reward.load(), this.prompts.load()]).catch((error) => this.#fail(error));
+    this.dataset.state = "ready";
+  }
+
+  // A new release would reload the page; what is typed here is not thrown away for it.
+  #keepEdits(event) {
+    if (!this.form.changed.length && !this.prompts.isChanged) return;
+    event.preventDefault();
+    this.#fail(new Error("The studio was upgraded. Save or discard your changes, then reload this page."));
+  }
+
+  #fail(error) {
+    this.alert.textContent = error.message;
+    this.alert.hidden = false;
+  }
+}
+
+await define("loop-settings", Settings, "page.css", "settings.css");

@@ -1,0 +1,129 @@
+// <loop-versions>: every version, the live one marked, its files, and its pictures beside version 0.
+import { API } from "./address.js";
+import { get, post } from "./api.js";
+import { StudioElement, define, h, icon, moment } from "./element.js";
+import { live } from "./live.js";
+import { openProjectPatiently } from "./project.js";
+import { showWall } from "./wall.js";
+
+const file = (version, format) => new URL(`versions/${version.id}/lora?format=${format}`, API).href;
+
+function score(version) {
+  const [first] = Object.entries(version.metrics?.probe ?? {});
+  return first ? `${first[0].replaceAll("_", " ")} ${first[1].mean.toFixed(3)}` : "";
+}
+
+class Versions extends StudioElement {
+  #shown = null; // id of the version on the wall
+  #drawn = null;
+  #liveNumber = null;
+
+  async start() {
+    this.alert = h("p", { class: "alert", role: "alert", hidden: true });
+    this.said = h("p", { class: "unseen", role: "status" });
+    this.list = h("ol", { class: "versions" });
+    this.wall = h("section", { class: "wall-section", "aria-label": "Probe pictures" });
+    this.root.append(
+      h("div", { class: "page" },
+        h("section", {}, h("h1", {}, "Versions"), this.alert, this.list, this.said),
+        this.wall),
+    );
+    const { project } = await openProjectPatiently((error) => this.#fail(error));
+    this.project = project;
+    this.live = live(project.id);
+    this.live.addEventListener("change", () => this.#liveChanged());
+    this.#liveChanged();
+  }
+
+  #liveChanged() {
+    this.#complain(this.live.error);
+    const number = this.live.status?.live_version;
+    if (number == null || number === this.#liveNumber) return;
+    this.#liveNumber = number;
+    this.#load();
+  }
+
+  async #load() {
+    try {
+      const { versions } = await get(`projects/${this.project.id}/versions`);
+      this.versions = versions;
+      const present = versions.some((version) => version.id === this.#shown);
+      const current = versions.find((version) => version.live) ?? versions.at(-1);
+      if (!present) this.#shown = current.id;
+      this.#show();
+    } catch (error) {
+      this.#liveNumber = null;
+      this.#fail(error);
+    }
+  }
+
+  #show() {
+    const numbers = new Map(this.versions.map((version) => [version.id, version.number]));
+    this.list.replaceChildren(...[...this.versions].reverse().map((version) => this.#row(version, numbers)));
+    this.#showWall();
+  }
+
+  #row(version, numbers) {
+    const parent = numbers.get(version.parent_id);
+    const from = version.number === 0 ? "The untouched base" : `From version ${parent ?? "unknown"}`;
+    const facts = [from, moment(version.created_at), score(version)].filter(Boolean).join(" · ");
+    const download = (format) =>
+      h("a", { class: "button", href: file(version, format), download: "", "aria-label": `Download version ${version.number} for ${format}` }, icon("load"), format);
+    return h(
+      "li",
+      { "data-version": version.number, class: version.id === this.#shown ? "is-shown" : "" },
+      h("div", { class: "what" },
+        h("h2", {}, `Version ${version.number}`, version.live ? h("span", { class: "badge" }, "Live") : null),
+        version.name ? h("p", { dir: "auto" }, version.name) : null,
+        h("p", { class: "quiet" }, facts)),
+      h("div", { class: "row" },
+        version.number > 0 ? [download("diffusers"), download("kohya")] : null,
+        version.live ? null : h("button", { type: "button", class: "button", "data-do": "live", onclick: (event) => this.#activate(version, event.currentTarget) }, "Make live"),
+        h("button", { type: "button", class: "button", "aria-pressed": String(version.id === this.#shown), onclick: () => this.#choose(version) }, "Pictures")),
+    );
+  }
+
+  #choose(version) {
+    this.#shown = version.id;
+    this.#show();
+    this.wall.scrollIntoView({ behavior: "auto", block: "start" });
+  }
+
+  async #showWall() {
+    if (this.#drawn === this.#shown) return;
+    const wanted = (this.#drawn = this.#shown);
+    const base = this.versions.find((version) => version.number === 0);
+    const version = this.versions.find((other) => other.id === wanted);
+    try {
+      await showWall(this.wall, base, version, () => this.#shown === wanted);
+    } catch (error) {
+      this.#drawn = null;
+      this.#fail(error);
+    }
+  }
+
+  async #activate(version, button) {
+    button.disabled = true;
+    try {
+      await post(`versions/${version.id}/activate`);
+      this.said.textContent = `Version ${version.number} is live.`;
+      this.#liveNumber = null;
+      await this.live.now();
+      await this.#load();
+    } catch (error) {
+      button.disabled = false;
+      this.#fail(error);
+    }
+  }
+
+  #fail(error) {
+    this.#complain(error);
+  }
+
+  #complain(error) {
+    this.alert.hidden = !error;
+    this.alert.textContent = error?.message ?? "";
+  }
+}
+
+await define("loop-versions", Versions, "page.css", "versions.css");
