@@ -5,10 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from types import TracebackType
 from typing import IO
 
 from loop_studio.errors import DataFolderUnusable
 from loop_studio.settings import Settings
+
+# A studio is web and worker in one; either alone may share the folder with the other alone.
+_LOCKS = {"web": ("web",), "worker": ("worker",)}
+_ALL = ("web", "worker")
 
 _IN_USE = (
     "The data folder {folder} is in use by another studio; stop that one, "
@@ -23,13 +28,25 @@ _NOT_WRITABLE = (
 class FolderClaim:
     """A data folder held by this process until `release`, or until the process ends."""
 
-    def __init__(self, folder: Path, lock: IO[str]) -> None:
+    def __init__(self, folder: Path, locks: list[IO[str]]) -> None:
         self.folder = folder
-        self._lock = lock
+        self._locks = locks
 
     def release(self) -> None:
         """Let another studio have the folder."""
-        self._lock.close()
+        for lock in self._locks:
+            lock.close()
+
+    def __enter__(self) -> FolderClaim:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
 
 
 def make_folder(folder: Path) -> None:
@@ -46,13 +63,18 @@ def make_folder(folder: Path) -> None:
         ) from error
 
 
-def claim(settings: Settings) -> FolderClaim:
-    """Take the data folder for this process. The operating system frees it however we end."""
+def claim(settings: Settings, role: str = "studio") -> FolderClaim:
+    """Take the data folder for this process. The operating system frees it however we end.
+
+    `role` is `web` or `worker` for either part alone; anything else takes the whole folder.
+    """
     make_folder(settings.data)
-    lock = (settings.data / "studio.lock").open("a")
+    held: list[IO[str]] = []
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for name in _LOCKS.get(role, _ALL):
+            held.append((settings.data / f"{name}.lock").open("a"))
+            fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        lock.close()
+        FolderClaim(settings.data, held).release()
         raise DataFolderUnusable(_IN_USE.format(folder=settings.data.absolute())) from error
-    return FolderClaim(settings.data, lock)
+    return FolderClaim(settings.data, held)

@@ -53,6 +53,15 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
 
 
 def test_a_claim_leaves_no_probe_behind(tmp_path: Path) -> None:
-    held = claim(Settings(data=tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["studio.lock"]
-    held.release()
+    with claim(Settings(data=tmp_path)):
+        assert {path.name for path in tmp_path.iterdir()} == {"web.lock", "worker.lock"}
+
+
+def test_web_and_worker_share_a_folder_and_a_second_of_either_does_not(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    with claim(settings, role="web"):
+        with claim(settings, role="worker"), pytest.raises(DataFolderUnusable, match="in use"):
+            claim(settings, role="worker")
+        with pytest.raises(DataFolderUnusable, match="in use"):
+            claim(settings)
+        claim(settings, role="worker").release()

@@ -1,0 +1,247 @@
+"""Projects, and the append-only revisions of their settings and reward weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from loop_studio.config import ProjectConfig
+from loop_studio.errors import Invalid
+from loop_studio.storage import prompts as prompt_list
+from loop_studio.storage.database import Database, changed, found
+from loop_studio.storage.schema import Group, Job, Project, SettingsRevision, Version, now
+
+STARTER_ID = "starter"
+ACTIVE_FOR = timedelta(minutes=30)
+_RENEW_WITHIN = timedelta(minutes=29)
+
+_RETIRED = "The generation settings were changed before this group was judged."
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """How much each source counts; checked by `checked`."""
+
+    human: float = 1.0
+    models: dict[str, float] = field(default_factory=dict)
+
+    def values(self) -> dict[str, Any]:
+        """JSON values."""
+        return {"human": self.human, "models": dict(self.models)}
+
+    def checked(self) -> RewardWeights:
+        """These weights; Invalid unless all are finite and >= 0 and one is > 0."""
+        named = {"human": self.human, **self.models}
+        for name, weight in named.items():
+            if not (math.isfinite(weight) and weight >= 0):
+                raise Invalid(f"The weight of {name} must be a number of 0 or more.")
+        if not any(named.values()):
+            raise Invalid("One of the reward weights must be above 0.")
+        return self
+
+    @property
+    def automatic_only(self) -> bool:
+        """Whether nobody's ratings are asked for."""
+        return self.human == 0
+
+
+@dataclass(frozen=True)
+class Revision:
+    """The settings and the reward weights as they were at one time."""
+
+    config: ProjectConfig
+    reward: RewardWeights
+    number: int
+
+
+def ensure_starter(db: Database, model: str, prompts: Sequence[tuple[str, list[str]]]) -> None:
+    """Make the project `Starter` unless it was ever made."""
+    with db.write() as session:
+        if session.get(Project, STARTER_ID) is None:
+            _create(session, Project(id=STARTER_ID, name="Starter", model=model), prompts, {})
+
+
+def create(
+    db: Database,
+    name: str,
+    model: str,
+    prompts: Sequence[tuple[str, list[str]]],
+    values: Mapping[str, Any],
+) -> Project:
+    """A project with version 0 and its first settings; `prompts` are (text, unknown words)."""
+    with db.write() as session:
+        project = Project(name=_name(name), model=model)
+        _create(session, project, prompts, values)
+        return project
+
+
+def get(db: Database, project_id: str) -> Project:
+    """One project, or NotFound."""
+    with db.read() as session:
+        return found(session, Project, project_id)
+
+
+def all(db: Database) -> list[Project]:
+    """Every project, oldest first; the starter is the oldest."""
+    with db.read() as session:
+        oldest_first = (Project.id != STARTER_ID, Project.created_at, Project.id)
+        return list(session.scalars(select(Project).order_by(*oldest_first)))
+
+
+def active(db: Database) -> list[Project]:
+    """Projects that someone has rated in lately: those are kept refilled."""
+    with db.read() as session:
+        wanted = select(Project).where(Project.active_until > now(), Project.archived.is_(False))
+        return list(session.scalars(wanted))
+
+
+def change(
+    db: Database,
+    project_id: str,
+    name: str | None = None,
+    archived: bool | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Project:
+    """Change what is given. Settings are merged and make a new revision.
+
+    New generation settings retire the groups that nobody judged yet and cancel queued rollouts.
+    """
+    with db.write() as session:
+        project = found(session, Project, project_id, lock=True)
+        if settings:
+            _change_settings(session, project, settings)
+        if name is not None:
+            project.name = _name(name)
+        if archived is not None:
+            project.archived = archived
+        return project
+
+
+def config(db: Database, project_id: str) -> ProjectConfig:
+    """The settings in force."""
+    with db.read() as session:
+        return revision_of(session, found(session, Project, project_id)).config
+
+
+def reward(db: Database, project_id: str) -> RewardWeights:
+    """The reward weights in force."""
+    with db.read() as session:
+        return revision_of(session, found(session, Project, project_id)).reward
+
+
+def set_reward(db: Database, project_id: str, weights: RewardWeights) -> None:
+    """Put new reward weights in force, as a new revision."""
+    with db.write() as session:
+        project = found(session, Project, project_id, lock=True)
+        before = revision_of(session, project)
+        if weights.checked() != before.reward:
+            _revise(session, project, before.config, weights)
+
+
+def revision(db: Database, revision_id: str) -> Revision:
+    """The settings and weights that a group or an update was made with."""
+    with db.read() as session:
+        return _parsed(found(session, SettingsRevision, revision_id))
+
+
+def touch(db: Database, project_id: str) -> None:
+    """Someone is here: the project stays refilled for the next 30 minutes."""
+    with db.write() as session:
+        keep_active(found(session, Project, project_id))
+
+
+def set_model_error(db: Database, project_id: str, sentence: str | None) -> None:
+    """Why the project's model cannot be used; None once it can."""
+    with db.write() as session:
+        found(session, Project, project_id).model_error = sentence
+
+
+def keep_active(project: Project) -> None:
+    """`touch` within a transaction; writes at most once a minute."""
+    moment = now()
+    if project.active_until is None or project.active_until < moment + _RENEW_WITHIN:
+        project.active_until = moment + ACTIVE_FOR
+
+
+def revision_of(session: Session, project: Project) -> Revision:
+    """The revision in force, within a transaction."""
+    assert project.revision_id is not None
+    return _parsed(found(session, SettingsRevision, project.revision_id))
+
+
+def _create(
+    session: Session,
+    project: Project,
+    prompts: Sequence[tuple[str, list[str]]],
+    values: Mapping[str, Any],
+) -> None:
+    project.active_until = now() + ACTIVE_FOR
+    session.add(project)
+    session.flush()
+    _revise(session, project, ProjectConfig.from_values(values), RewardWeights())
+    base = Version(project_id=project.id, number=0)
+    session.add(base)
+    session.flush()
+    project.live_version_id = base.id
+    if prompts:
+        prompt_list.put(session, project.id, prompts)
+
+
+def _change_settings(session: Session, project: Project, settings: Mapping[str, Any]) -> None:
+    before = revision_of(session, project)
+    after = before.config.merged(settings)
+    if after == before.config:
+        return
+    _revise(session, project, after, before.reward)
+    if after.generation() == before.config.generation():
+        return
+    unjudged = (
+        Group.project_id == project.id,
+        Group.judged_by == 0,
+        Group.used_by_update_id.is_(None),
+        Group.retired_reason.is_(None),
+    )
+    changed(session, update(Group).where(*unjudged).values(retired_reason=_RETIRED))
+    rollouts = (Job.project_id == project.id, Job.kind == "rollout", Job.state == "queued")
+    changed(session, update(Job).where(*rollouts).values(state="cancelled", finished_at=now()))
+
+
+def outdated_reason(session: Session, project: Project, made_with: str) -> str | None:
+    """Why a group made under revision `made_with` may not be served; None if it may."""
+    if made_with == project.revision_id:
+        return None
+    then = _parsed(found(session, SettingsRevision, made_with)).config.generation()
+    same = then == revision_of(session, project).config.generation()
+    return None if same else _RETIRED
+
+
+def _revise(session: Session, project: Project, new: ProjectConfig, weights: RewardWeights) -> None:
+    last = select(func.max(SettingsRevision.number)).where(
+        SettingsRevision.project_id == project.id
+    )
+    row = SettingsRevision(
+        project_id=project.id,
+        number=(session.scalar(last) or 0) + 1,
+        values=new.values(),
+        reward=weights.values(),
+    )
+    session.add(row)
+    session.flush()
+    project.revision_id = row.id
+
+
+def _parsed(row: SettingsRevision) -> Revision:
+    weights = RewardWeights(float(row.reward["human"]), dict(row.reward["models"]))
+    return Revision(ProjectConfig.from_values(row.values), weights, row.number)
+
+
+def _name(name: str) -> str:
+    if not name.strip() or len(name) > 200:
+        raise Invalid("name must have 1 to 200 characters.")
+    return name

@@ -1,0 +1,73 @@
+"""The prompts of a project. One taken off the list stays with the groups that were made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from loop_studio.errors import Invalid
+from loop_studio.storage.database import Database, found
+from loop_studio.storage.schema import Project, Prompt
+
+LONGEST = 1000
+
+
+def active(db: Database, project_id: str) -> list[Prompt]:
+    """The list in force, in its order."""
+    with db.read() as session:
+        found(session, Project, project_id)
+        wanted = select(Prompt).where(Prompt.project_id == project_id, Prompt.active)
+        return list(session.scalars(wanted.order_by(Prompt.position)))
+
+
+def get(db: Database, prompt_id: str) -> Prompt:
+    """One prompt, on the list or not."""
+    with db.read() as session:
+        return found(session, Prompt, prompt_id)
+
+
+def replace(
+    db: Database, project_id: str, prompts: Sequence[tuple[str, list[str]]]
+) -> list[Prompt]:
+    """Put a new list of (text, unknown words) in force; a text that was known keeps its id."""
+    if not prompts:
+        raise Invalid("prompts must hold at least one prompt.")
+    with db.write() as session:
+        found(session, Project, project_id, lock=True)
+        return put(session, project_id, prompts)
+
+
+def put(
+    session: Session, project_id: str, prompts: Sequence[tuple[str, list[str]]]
+) -> list[Prompt]:
+    """`replace` within a transaction. Newcomers take their turn with the others, not before."""
+    rows = session.scalars(select(Prompt).where(Prompt.project_id == project_id)).all()
+    known = {row.text: row for row in rows}
+    turns = session.scalar(
+        select(func.min(Prompt.turns)).where(Prompt.project_id == project_id, Prompt.active)
+    )
+    for row in rows:
+        row.active = False
+    listed: dict[str, Prompt] = {}
+    for text, unknown_words in prompts:
+        if (checked := check(text)) in listed:
+            continue
+        row = known.get(checked) or Prompt(project_id=project_id, text=checked, turns=0)
+        row.unknown_words, row.active, row.position = unknown_words, True, len(listed)
+        row.turns = max(row.turns, turns or 0)
+        listed[checked] = row
+    session.add_all(listed.values())
+    session.flush()
+    return list(listed.values())
+
+
+def check(text: str) -> str:
+    """The prompt without surrounding blanks; Invalid when it is empty or too long."""
+    stripped = text.strip()
+    if not stripped:
+        raise Invalid("A prompt must not be empty.")
+    if len(stripped) > LONGEST:
+        raise Invalid(f"A prompt has at most {LONGEST} characters; this one has {len(stripped)}.")
+    return stripped

@@ -1,0 +1,71 @@
+"""From a finished update to a version that is listed, on disk, and live if it still may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from loop_studio.storage.database import changed, found
+from loop_studio.storage.files import StoredFile
+from loop_studio.storage.groups import retire_stale_in
+from loop_studio.storage.projects import revision_of
+from loop_studio.storage.refilling import refill_in
+from loop_studio.storage.schema import Project, Update, Version, VersionFile, now
+
+
+def publish_in(
+    session: Session,
+    done: Update,
+    files: Mapping[str, StoredFile],
+    metrics: Mapping[str, Any],
+) -> Version:
+    """Rows of the version and its files, the end of the update, and the swap of what is live."""
+    version = _version(session, done, files, metrics)
+    done.made_live = _swap_live(session, done, version)
+    done.status, done.phase, done.eta_s = "succeeded", "published", None
+    done.step, done.version_id, done.finished_at = done.steps, version.id, now()
+    done.metrics = dict(metrics)
+    if done.made_live:
+        project = found(session, Project, done.project_id)
+        session.refresh(project)
+        retire_stale_in(session, project)
+        refill_in(session, project, revision_of(session, project))
+    return version
+
+
+def _version(
+    session: Session,
+    done: Update,
+    files: Mapping[str, StoredFile],
+    metrics: Mapping[str, Any],
+) -> Version:
+    last = select(func.max(Version.number)).where(Version.project_id == done.project_id)
+    version = Version(
+        project_id=done.project_id,
+        number=(session.scalar(last) or 0) + 1,
+        parent_id=done.parent_id,
+        update_id=done.id,
+        metrics=dict(metrics),
+    )
+    session.add(version)
+    session.flush()
+    for kind, stored in files.items():
+        session.add(
+            VersionFile(
+                version_id=version.id,
+                kind=kind,
+                key=stored.key,
+                sha256=stored.sha256,
+                size=stored.size,
+            )
+        )
+    return version
+
+
+def _swap_live(session: Session, done: Update, version: Version) -> bool:
+    unchanged = (Project.id == done.project_id, Project.live_version_id == done.parent_id)
+    swap = update(Project).where(*unchanged).values(live_version_id=version.id)
+    return changed(session, swap) == 1

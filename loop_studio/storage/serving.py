@@ -1,0 +1,186 @@
+"""Which group a rater is shown next, and the record of what was shown.
+
+In this order: what the rater took back last; what the rater was shown and has not judged; the
+oldest group of the live version; and, only while none of those is free, of any other version.
+A group is free while fewer raters than `overlap` have judged it or hold it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy.orm import Session
+
+from loop_studio.storage import raters
+from loop_studio.storage.database import Database, found
+from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.refilling import holders, open_groups, refill_in
+from loop_studio.storage.schema import (
+    Assignment,
+    Group,
+    Image,
+    Project,
+    Prompt,
+    Rater,
+    Rating,
+    Version,
+    now,
+)
+
+HELD_FOR = timedelta(minutes=10)
+_RENEW_WITHIN = timedelta(minutes=9)
+
+
+@dataclass(frozen=True)
+class ShownImage:
+    """A picture as a rater sees it."""
+
+    id: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ShownGroup:
+    """A group as a rater sees it: images in the order recorded for this rater."""
+
+    id: str
+    kind: str
+    prompt: str
+    version: int | None
+    images: list[ShownImage]
+
+
+def next_for(
+    db: Database, project_id: str, rater_name: str, exclude: Sequence[str] = ()
+) -> ShownGroup | None:
+    """The next group for this rater, held for 10 minutes; None while none is ready.
+
+    Asked again without a rating in between, it gives the same group. `exclude` names groups that
+    the rater has at hand already.
+    """
+    raters.check(rater_name)
+    with db.write() as session:
+        project = found(session, Project, project_id, lock=True)
+        rater = raters.named(session, project_id, rater_name)
+        revision = revision_of(session, project)
+        keep_active(project)
+        choice = _Choice(session, project, rater, exclude, revision.config.overlap)
+        group = next(choice.candidates(), None)
+        if group is None:
+            refill_in(session, project, revision)
+            return None
+        assignment = hold(session, group, rater)
+        refill_in(session, project, revision)
+        return _shown(session, group, assignment)
+
+
+def hold(session: Session, group: Group, rater: Rater) -> Assignment:
+    """Record that the rater is shown the group; the first order drawn stays the order."""
+    moment = now()
+    wanted = select(Assignment).where(
+        Assignment.group_id == group.id, Assignment.rater_id == rater.id
+    )
+    assignment = session.scalars(wanted).one_or_none()
+    if assignment is None:
+        images = list(session.scalars(select(Image.id).where(Image.group_id == group.id)))
+        secrets.SystemRandom().shuffle(images)
+        assignment = Assignment(
+            group_id=group.id, rater_id=rater.id, order=images, held_until=moment + HELD_FOR
+        )
+        session.add(assignment)
+    elif assignment.held_until < moment + _RENEW_WITHIN:
+        assignment.held_until = moment + HELD_FOR
+    session.flush()
+    return assignment
+
+
+def let_go(session: Session, group_id: str, rater_id: str) -> None:
+    """The rater has judged the group and no longer holds it."""
+    wanted = select(Assignment).where(
+        Assignment.group_id == group_id, Assignment.rater_id == rater_id
+    )
+    for assignment in session.scalars(wanted):
+        assignment.held_until, assignment.first = now(), False
+
+
+def bring_back(session: Session, group: Group, rater: Rater) -> None:
+    """The rater took the judgement back: the group comes next for that rater."""
+    assignment = hold(session, group, rater)
+    assignment.first, assignment.shown_at = True, now()
+
+
+class _Choice:
+    """The groups that one rater may be shown now, best first, each kind asked for in turn."""
+
+    def __init__(
+        self,
+        session: Session,
+        project: Project,
+        rater: Rater,
+        exclude: Sequence[str],
+        overlap: int,
+    ) -> None:
+        self._session = session
+        self._project = project
+        self._rater = rater
+        self._overlap = overlap
+        judged = select(Rating.group_id).where(
+            Rating.rater_id == rater.id, Rating.status == "active"
+        )
+        self._unseen = [Group.id.not_in(judged), Group.id.not_in(exclude)]
+
+    def candidates(self) -> Iterator[Group]:
+        """First what was taken back, then what is on screen, then live, then any version."""
+        yield from self._first(self._taken_back())
+        yield from self._first(self._on_screen())
+        live = Group.version_id == self._project.live_version_id
+        yield from self._first(self._free(live))
+        yield from self._first(self._free(~live))
+
+    def _first(self, query: Select[Group]) -> Iterator[Group]:
+        yield from self._session.scalars(query.where(*self._unseen).limit(1))
+
+    def _mine(self) -> Select[Group]:
+        return (
+            select(Group)
+            .join(Assignment, Assignment.group_id == Group.id)
+            .where(Assignment.rater_id == self._rater.id, Group.project_id == self._project.id)
+        )
+
+    def _taken_back(self) -> Select[Group]:
+        return self._mine().where(Assignment.first).order_by(Assignment.shown_at.desc())
+
+    def _on_screen(self) -> Select[Group]:
+        held = [
+            Assignment.held_until > now(),
+            Group.retired_reason.is_(None),
+            Group.used_by_update_id.is_(None),
+        ]
+        return self._mine().where(*held).order_by(Assignment.shown_at, Assignment.id)
+
+    def _free(self, version: ColumnElement[bool]) -> Select[Group]:
+        spare = Group.judged_by + holders(except_rater=self._rater.id) < self._overlap
+        free = [*open_groups(self._project.id, self._overlap), version, spare]
+        return select(Group).where(*free).order_by(Group.created_at, Group.id)
+
+
+def _shown(session: Session, group: Group, assignment: Assignment) -> ShownGroup:
+    images = {
+        image.id: image
+        for image in session.scalars(select(Image).where(Image.group_id == group.id))
+    }
+    return ShownGroup(
+        id=group.id,
+        kind=group.kind,
+        prompt=found(session, Prompt, group.prompt_id).text,
+        version=found(session, Version, group.version_id).number,
+        images=[
+            ShownImage(image_id, images[image_id].width, images[image_id].height)
+            for image_id in assignment.order
+        ],
+    )

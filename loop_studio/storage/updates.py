@@ -1,0 +1,172 @@
+"""Updates: queued, claimed, published or given up, each in one transaction with its job.
+
+At most one update of a project is queued or running at a time; the database itself sees to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from loop_studio.errors import Conflict
+from loop_studio.storage import auto_update, jobs
+from loop_studio.storage.database import Database, changed, found
+from loop_studio.storage.files import StoredFile
+from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.publishing import publish_in
+from loop_studio.storage.schema import ACTIVE, Job, Project, Update, Version, now
+from loop_studio.storage.settling import settle_update
+from loop_studio.storage.status import too_few_reason
+from loop_studio.storage.update_inputs import JudgementRow as JudgementRow
+from loop_studio.storage.update_inputs import NewInput as NewInput
+from loop_studio.storage.update_inputs import claim_groups as claim_groups
+from loop_studio.storage.update_inputs import claimable as claimable
+from loop_studio.storage.update_inputs import groups_of as groups_of
+from loop_studio.storage.update_inputs import inputs as inputs
+from loop_studio.storage.update_inputs import judgements as judgements
+from loop_studio.storage.update_inputs import record_inputs as record_inputs
+
+
+def create(db: Database, project_id: str) -> Update:
+    """Queue an update. Raises Conflict `update_active` (with its id) or `too_few_groups`."""
+    try:
+        with db.write() as session:
+            return _create(session, found(session, Project, project_id, lock=True))
+    except IntegrityError:  # another process queued one between our look and our insertion
+        with db.read() as session:
+            _refuse_second(session, project_id)
+        raise
+
+
+def get(db: Database, update_id: str) -> Update:
+    """One update, or NotFound."""
+    with db.read() as session:
+        return found(session, Update, update_id)
+
+
+def cancel(db: Database, update_id: str) -> Update:
+    """Ask an update to stop; one that still waits is cancelled at once. Repeatable.
+
+    Raises Conflict `already_finished` when it has succeeded or failed.
+    """
+    with db.write() as session:
+        ending = found(session, Update, update_id, lock=True)
+        if ending.status in {"succeeded", "failed"}:
+            raise Conflict(
+                f"Update {ending.number} has already {ending.status}.", "already_finished"
+            )
+        if ending.status != "cancelled":
+            _ask_to_stop(session, ending)
+        return ending
+
+
+def start(db: Database, update_id: str, job: Job) -> Update:
+    """The worker begins, or begins again: `running`, from the version that was live at first.
+
+    Raises LostLease when the update has ended or the job is another worker's.
+    """
+    with db.write() as session:
+        jobs.hold(session, job)
+        starting = found(session, Update, update_id, lock=True)
+        if starting.status not in ACTIVE:
+            raise jobs.LostLease(f"update {update_id} has {starting.status}")
+        project = found(session, Project, starting.project_id)
+        starting.status, starting.phase = "running", "claiming"
+        starting.parent_id = starting.parent_id or project.live_version_id
+        starting.started_at = starting.started_at or now()
+        return starting
+
+
+def progress(
+    db: Database, job: Job, phase: str, step: int, steps: int, eta_s: float | None = None
+) -> None:
+    """Where the update is, in its own row and in its job's. Raises LostLease."""
+    with db.write() as session:
+        jobs.report(session, job, phase, step, steps)
+        moved = update(Update).where(Update.id == job.update_id)
+        changed(session, moved.values(phase=phase, step=step, steps=steps, eta_s=eta_s))
+
+
+def publish(
+    db: Database,
+    job: Job,
+    update_id: str,
+    files: Mapping[str, StoredFile],
+    metrics: Mapping[str, Any],
+) -> Version:
+    """Make the update's version, with files that are on disk already, and end update and job.
+
+    The version goes live if the one it started from still is; otherwise it stays a branch and
+    the update's `made_live` is False. Raises LostLease.
+    """
+    with db.write() as session:
+        jobs.end(session, job, "succeeded")
+        done = found(session, Update, update_id, lock=True)
+        if done.status not in ACTIVE:
+            raise jobs.LostLease(f"update {update_id} has {done.status}")
+        return publish_in(session, done, files, metrics)
+
+
+def fail(
+    db: Database,
+    job: Job,
+    update_id: str,
+    code: str,
+    detail: str,
+    log: str,
+    state: str = "failed",
+) -> None:
+    """End an update without a version; its groups and ratings wait again. Raises LostLease."""
+    with db.write() as session:
+        jobs.end(session, job, state, code, detail, log)
+        settle_update(session, update_id, state, code, detail)
+
+
+def list(
+    db: Database, project_id: str, limit: int = 500, before: int | None = None
+) -> Sequence[Update]:
+    """The newest `limit` updates (with a number below `before`), oldest first."""
+    with db.read() as session:
+        found(session, Project, project_id)
+        wanted = select(Update).where(Update.project_id == project_id)
+        if before is not None:
+            wanted = wanted.where(Update.number < before)
+        newest = session.scalars(wanted.order_by(Update.number.desc()).limit(limit)).all()
+    return newest[::-1]
+
+
+def _create(session: Session, project: Project) -> Update:
+    _refuse_second(session, project.id)
+    usable = auto_update.count_usable(session, project.id)
+    reason = too_few_reason(revision_of(session, project), usable)
+    if reason:
+        raise Conflict(reason, "too_few_groups")
+    keep_active(project)
+    return auto_update.queue(session, project)
+
+
+def _refuse_second(session: Session, project_id: str) -> None:
+    running = auto_update.active_update(session, project_id)
+    if running is not None:
+        raise Conflict(
+            f"Update {running.number} is {running.status}; wait for it, or cancel it.",
+            "update_active",
+            update_id=running.id,
+        )
+
+
+def _ask_to_stop(session: Session, ending: Update) -> None:
+    ending.cancel_requested = True
+    waiting = (Job.update_id == ending.id, Job.state == "queued")
+    stopped = changed(
+        session, update(Job).where(*waiting).values(state="cancelled", finished_at=now())
+    )
+    if stopped:
+        settle_update(session, ending.id, "cancelled", "cancelled", "Cancelled on request.")
+    else:
+        running = (Job.update_id == ending.id, Job.state == "running")
+        changed(session, update(Job).where(*running).values(cancel_requested=True))

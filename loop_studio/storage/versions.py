@@ -1,0 +1,91 @@
+"""Versions: published LoRAs in a tree. Version 0 is the untouched base and always exists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from loop_studio.errors import NotFound
+from loop_studio.storage.database import Database, found
+from loop_studio.storage.groups import retire_stale_in
+from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.refilling import refill_in
+from loop_studio.storage.schema import Project, Version, VersionFile
+from loop_studio.storage.tree import Tree
+
+
+def get(db: Database, version_id: str | None) -> Version:
+    """One version, or NotFound."""
+    with db.read() as session:
+        return found(session, Version, version_id or "")
+
+
+def by_number(db: Database, project_id: str, number: int) -> Version:
+    """The version of this number, or NotFound."""
+    with db.read() as session:
+        found(session, Project, project_id)
+        wanted = select(Version).where(Version.project_id == project_id, Version.number == number)
+        version = session.scalars(wanted).one_or_none()
+    if version is None:
+        raise NotFound(f"There is no version {number} in this project.")
+    return version
+
+
+def live(db: Database, project_id: str) -> Version:
+    """The version that new groups are made with."""
+    with db.read() as session:
+        project = found(session, Project, project_id)
+        return found(session, Version, project.live_version_id or "")
+
+
+def activate(db: Database, version_id: str) -> Version:
+    """Make a version live again; repeatable. Groups off its line that nobody judged are retired."""
+    with db.write() as session:
+        version = found(session, Version, version_id)
+        project = found(session, Project, version.project_id, lock=True)
+        keep_active(project)
+        if project.live_version_id != version.id:
+            project.live_version_id = version.id
+            retire_stale_in(session, project)
+            refill_in(session, project, revision_of(session, project))
+        return version
+
+
+def file(db: Database, version_id: str, kind: str) -> VersionFile:
+    """Where a file of a version lies: `resume`, `diffusers` or `kohya`."""
+    with db.read() as session:
+        version = found(session, Version, version_id)
+        stored = session.get(VersionFile, (version_id, kind))
+    if version.number == 0:
+        raise NotFound(
+            "Version 0 is the untouched base model and has no LoRA; choose a later version.",
+            "base_has_no_lora",
+        )
+    if stored is None:
+        raise NotFound(f"Version {version.number} has no {kind} file.")
+    return stored
+
+
+def set_metrics(db: Database, version_id: str, metrics: Mapping[str, Any]) -> None:
+    """Merge measurements into a version's metrics."""
+    with db.write() as session:
+        version = found(session, Version, version_id, lock=True)
+        version.metrics = {**version.metrics, **metrics}
+
+
+def lag(db: Database, from_version: str, to_version: str | None) -> int:
+    """Updates between two versions of a project, along the tree."""
+    with db.read() as session:
+        start = found(session, Version, from_version)
+        end = found(session, Version, to_version or "")
+        return Tree(session, start.project_id).distance(start.id, end.id)
+
+
+def list(db: Database, project_id: str) -> Sequence[Version]:
+    """Every version of a project, oldest first."""
+    with db.read() as session:
+        found(session, Project, project_id)
+        wanted = select(Version).where(Version.project_id == project_id).order_by(Version.number)
+        return session.scalars(wanted).all()
