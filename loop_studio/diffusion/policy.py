@@ -96,7 +96,7 @@ class StableDiffusionPolicy:
         torch.backends.cudnn.benchmark = False
         try:
             pipeline = StableDiffusionPipeline.from_pretrained(
-                str(model), safety_checker=None, torch_dtype=dtype, token=token
+                str(model), safety_checker=None, dtype=dtype, token=token
             )
         except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise ModelUnusable(

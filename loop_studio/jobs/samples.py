@@ -10,6 +10,7 @@ from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.models import sampler_of
 from loop_studio.jobs.score import score_images
 from loop_studio.rewards.catalogue import CATALOGUE
+from loop_studio.rl.types import Weights
 from loop_studio.storage import projects, samples, versions
 from loop_studio.storage.schema import Job, Samples
 
@@ -24,7 +25,7 @@ def run(bench: Bench, job: Job) -> None:
     version = versions.get(bench.db, wanted.version_id)
     cells = list(product(wanted.prompts, wanted.seeds["seeds"]))
     live = version.id == project.live_version_id
-    slot = "live" if live else "archive"
+    slot: Weights = "live" if live else "archive"
     for first in range(len(present), len(cells), CHUNK):
         bench.between(job, "sampling", first, len(cells))
         prompts, seeds = zip(*cells[first : first + CHUNK], strict=True)

@@ -10,7 +10,6 @@ import logging
 import subprocess
 import sys
 import threading
-import time
 from collections import deque
 from typing import IO
 
@@ -57,21 +56,21 @@ class Supervisor:
         self._thread.join()
 
     def _watch(self) -> None:
+        """Run workers one after another: back off 1, 2, 4 .. 60 s while they die without work."""
         delay, fruitless = FIRST_DELAY_S, 0
-        while not self._stopping.is_set():
+        while True:
             worker_id, finished_before = new_id(), jobs.finished_count(self._db)
+            workers.mark(self._db, worker_id, "starting")
             last_words = self._run_worker(worker_id)
             jobs.expire_leases_of(self._db, worker_id)
             if self._stopping.is_set():
                 return
-            fruitful = jobs.finished_count(self._db) > finished_before
-            delay = FIRST_DELAY_S if fruitful else delay
-            fruitless = 0 if fruitful else fruitless + 1
-            log.warning("the worker ended; starting another in %.0f s", delay)
-            workers.mark(self._db, worker_id, "lost", last_words)
-            jobs.sweep(self._db)
-            if fruitless >= STARTS_BEFORE_LOST:
-                log.error("the worker failed %d times in a row: %s", fruitless, last_words)
+            if jobs.finished_count(self._db) > finished_before:
+                delay, fruitless = FIRST_DELAY_S, 0
+            fruitless += 1
+            lost = fruitless >= STARTS_BEFORE_LOST
+            workers.mark(self._db, worker_id, "lost" if lost else "starting", last_words)
+            log.warning("the worker ended (%s); starting another in %.0f s", last_words, delay)
             self._stopping.wait(delay)
             delay = min(2 * delay, LONGEST_DELAY_S)
 
@@ -102,9 +101,3 @@ def _relay(stream: IO[bytes]) -> str:
         if line.strip():
             last.append(line.decode(errors="replace").strip())
     return last[0] if last else ""
-
-
-def wait_for_signal(stop: threading.Event) -> None:
-    """Sleep until `stop`; short naps, so that signals are seen on every platform."""
-    while not stop.is_set():
-        time.sleep(0.2)

@@ -22,7 +22,7 @@ from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.rl.fidelity import replay_deviation, tolerance
 from loop_studio.rl.objective import clip_range
-from loop_studio.rl.types import JudgedGroup
+from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
 from loop_studio.storage import groups, projects, samples, updates, versions
 from loop_studio.storage.files import StoredFile, new_key
@@ -96,7 +96,7 @@ def _faithful(
     live_id = project.live_version_id
     for step, (group, candidate) in enumerate(sorted(judged, key=lambda pair: pair[0].version_id)):
         bench.between(job, "checking", step, len(judged))
-        slot = "live" if group.version_id == live_id else "archive"
+        slot: Weights = "live" if group.version_id == live_id else "archive"
         version = versions.get(bench.db, group.version_id)
         policy = bench.models.ready(project, config, slot, version)
         stored = candidate.trajectories

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from typing import Protocol, cast
@@ -18,12 +17,9 @@ _MODULES = {"clip_score": "loop_studio.rewards.clip_score"}
 class RewardModel(Protocol):
     """Images and their prompts to raw scores, higher is better."""
 
-    @property
-    def version(self) -> str:
-        """Changes whenever the same image could score differently."""
-        ...
+    version: str  # changes whenever the same image could score differently
 
-    def score(self, images: Sequence[Image], prompts: Sequence[str]) -> list[float]:
+    def score(self, images: list[Image], prompts: list[str]) -> list[float]:
         """One raw score per image."""
         ...
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests import tiny
 
 from loop_studio.jobs.autopilot import make_worker
 from loop_studio.jobs.worker import Worker
@@ -16,6 +15,7 @@ from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.ratings import RatingIn
 from loop_studio.storage.schema import Project
+from tests import tiny
 
 SETTINGS = {
     "group_size": 4,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 
 from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.lora_file import unpack_checkpoint
-from loop_studio.errors import Conflict
+from loop_studio.jobs import update as job_update
 from loop_studio.jobs.bench import Bench, Stopping
-from loop_studio.storage import groups, projects, samples, scores, updates, versions
-from loop_studio.storage.projects import RewardWeights
+from loop_studio.storage import groups, projects, samples, updates, versions
 from loop_studio.storage.schema import Job
 from tests.jobs.conftest import SETTINGS, Desk
 
@@ -35,7 +32,11 @@ def test_an_update_publishes_a_live_version_with_every_file(desk: Desk) -> None:
     for kind in ("resume", "diffusers", "kohya"):
         stored = versions.file(desk.db, version.id, kind)
         assert desk.files.path(stored.key).stat().st_size == stored.size
-    assert any(t.abs().max() > 0 for n, t in checkpoint_of(desk, version.id).adapter.items() if "lora_B" in n)
+    assert any(
+        t.abs().max() > 0
+        for n, t in checkpoint_of(desk, version.id).adapter.items()
+        if "lora_B" in n
+    )
     assert {row.group_id for row in updates.inputs(desk.db, update.id)} == set(judged)
 
 
@@ -93,8 +94,6 @@ def interrupt_once(bench: Bench, at_step: int) -> None:
 
 def replay(desk: Desk, update_id: str) -> dict[str, torch.Tensor]:
     """Train once more from the recorded inputs, past the database, and return the adapter."""
-    from loop_studio.jobs import update as job_update
-
     update = updates.get(desk.db, update_id)
     project = projects.get(desk.db, update.project_id)
     config = projects.revision(desk.db, update.revision_id).config
@@ -107,9 +106,7 @@ def replay(desk: Desk, update_id: str) -> dict[str, torch.Tensor]:
     order = sorted(judged, key=lambda pair: pair[0].version_id)
     learner = job_update._learner(bench, policy, config, parent)
     bench.between = lambda *_: None  # type: ignore[method-assign]
-    job_update._train(
-        bench, Job(), learner, [group for _, group in order], config, update.seed
-    )
+    job_update._train(bench, Job(), learner, [group for _, group in order], config, update.seed)
     return learner.checkpoint().adapter
 
 
@@ -129,8 +126,6 @@ def test_a_cancelled_update_gives_its_groups_back(desk: Desk) -> None:
     desk.worker.bench.between = between  # type: ignore[method-assign]
     assert updates.get(desk.db, update.id).status == "cancelled"
     assert [version.number for version in versions.list(desk.db, desk.project.id)] == [0]
-    with pytest.raises(Conflict, match="finished|ended"):
-        updates.cancel(desk.db, update.id)
     again = updates.create(desk.db, desk.project.id)
     desk.work()
     assert updates.get(desk.db, again.id).group_count == 2
@@ -181,7 +176,9 @@ def test_a_second_version_continues_the_first_with_its_optimizer(desk: Desk) -> 
         desk.work()
     newest = versions.live(desk.db, desk.project.id)
     assert newest.number == 2
-    steps = [t for n, t in checkpoint_of(desk, newest.id).optimizer.items() if n.startswith("step.")]
+    steps = [
+        t for n, t in checkpoint_of(desk, newest.id).optimizer.items() if n.startswith("step.")
+    ]
     assert {float(step) for step in steps} == {8.0}  # 2 updates x 2 passes x 2 minibatches
 
 
@@ -192,7 +189,7 @@ def test_the_probe_wall_of_a_version_is_rendered(desk: Desk) -> None:
     live = versions.live(desk.db, desk.project.id)
     probe = samples.probe(desk.db, live.id)
     assert probe is not None
-    _, images = samples.get(desk.db, probe.id)
+    _, images = probe
     assert len(images) == 3 * 2  # three prompts, two seeds
     before = samples.probe(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
     assert before is not None
