@@ -31,9 +31,10 @@ def refill_in(session: Session, project: Project, revision: Revision) -> int:
     active = project.active_until is not None and project.active_until > now()
     if not active or paused_reason(session, project, revision):
         return 0
+    wanted = revision.config.buffer_groups
     live = Group.version_id == project.live_version_id
-    ready = count_ready(session, project.id, revision.config.overlap, live)
-    lacking = revision.config.buffer_groups - ready - count_rollouts(session, project.id)
+    ready = count_ready(session, project.id, revision.config.overlap, live, at_most=wanted)
+    lacking = wanted - ready - count_rollouts(session, project.id)
     if lacking <= 0:
         return 0
     for prompt_id in _next_prompts(session, project.id, lacking):
@@ -61,10 +62,17 @@ def paused_reason(session: Session, project: Project, revision: Revision) -> str
     return "" if session.scalar(listed) else NO_PROMPTS
 
 
-def count_ready(session: Session, project_id: str, overlap: int, *more: ColumnElement[bool]) -> int:
-    """How many groups could be served at once to a rater who has seen none."""
+def count_ready(
+    session: Session,
+    project_id: str,
+    overlap: int,
+    *more: ColumnElement[bool],
+    at_most: int | None = None,
+) -> int:
+    """How many groups could be served at once to a rater who has seen none, up to `at_most`."""
     free = [*open_groups(project_id, overlap), Group.judged_by + holders() < overlap, *more]
-    return session.scalar(select(func.count()).select_from(Group).where(*free)) or 0
+    ready = select(Group.id).where(*free).limit(at_most).subquery()
+    return session.scalar(select(func.count()).select_from(ready)) or 0
 
 
 def count_rollouts(session: Session, project_id: str) -> int:
