@@ -37,7 +37,7 @@ STOP_GRACE_S = 3
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; errors that a person can mend end in one sentence and status 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late tick is no news
     logging.getLogger("alembic").setLevel(logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
@@ -127,7 +127,7 @@ def _start_worker(settings: Settings, db: Database):  # type: ignore[no-untyped-
 
 def _listen(settings: Settings) -> socket.socket:
     """Bind before anything is started, so that a port in use costs nothing but a sentence."""
-    from loop_studio.ui.access import check_binding
+    from loop_studio.ui.hosts import check_binding
 
     check_binding(settings)
     try:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import torch
+from diffusers.utils.logging import disable_progress_bar
 
 from loop_studio.errors import StudioError
 from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
@@ -45,6 +46,8 @@ RATERS_SHORT = 2  # with fewer groups ready, a rollout goes before the next micr
 def main(worker_id: str, settings: Settings) -> None:
     """Run until told to stop, or until the parent process is gone."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    disable_progress_bar()
     os.nice(10)
     db = Database(settings.resolved_database_url)
     device = choose_device(settings.device)
