@@ -105,7 +105,9 @@ def safetensors_fault(file: Path) -> str | None:
                 return _truncated(file)
             header = json.loads(stream.read(length))
         ends = [
-            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+            int(entry["data_offsets"][1])
+            for name, entry in header.items()
+            if name != "__metadata__"
         ]
     except OSError:
         return f"{file} is missing or cannot be read."
@@ -122,7 +124,7 @@ def _truncated(file: Path) -> str:
 
 def _is_folder(model: str) -> bool:
     try:
-        return Path(model).is_dir()
+        return bool(model) and Path(model).is_dir()
     except (OSError, ValueError):  # a name too long, or with a NUL, is no folder
         return False
 

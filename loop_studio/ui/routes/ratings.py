@@ -1,0 +1,92 @@
+"""Ratings: a gesture is stored before it is answered, and never changed afterwards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import StreamingResponse
+from pydantic import BeforeValidator, Field
+
+from loop_studio.judgement import Gesture
+from loop_studio.storage import projects, ratings
+from loop_studio.storage.database import Database
+from loop_studio.ui.wire import Answer, Body, Db, Id, Nothing, Rater, Text, Time
+
+router = APIRouter(tags=["ratings"])
+
+LONGEST_ELAPSED_MS = 86_400_000
+
+
+def _plausible(elapsed: object) -> object:
+    """A time outside one day is not worth refusing a rating for: it is forgotten."""
+    if isinstance(elapsed, bool) or not isinstance(elapsed, int | float):
+        return elapsed
+    return round(elapsed) if 0 <= elapsed <= LONGEST_ELAPSED_MS else None
+
+
+Elapsed = Annotated[
+    int | None,
+    BeforeValidator(_plausible),
+    Field(description="milliseconds the rater took; outside 0 to 86,400,000 it is kept as null"),
+]
+Value = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class NewRating(Body):
+    """One gesture of one rater on one group. `event_id` makes sending it twice harmless."""
+
+    event_id: Annotated[Text, Field(min_length=1, max_length=64)]
+    group_id: Id
+    rater: Rater
+    mode: Gesture
+    judgement: dict[str, Value | None]
+    order: list[str] | None = None
+    elapsed_ms: Elapsed = None
+
+
+class Rating(Answer):
+    """A rating event as it is stored, with what it is worth."""
+
+    event_id: str
+    group_id: str
+    rater: str
+    mode: Gesture
+    judgement: dict[str, float | None]
+    status: Literal["active", "superseded", "undone"]
+    usable: bool
+    reason: str
+    rewards: dict[str, float | None]
+    advantages: dict[str, float | None]
+    used_by_update_id: str | None
+    created_at: Time
+
+
+@router.post("/ratings")
+def rate(db: Db, new: NewRating) -> Rating:
+    """Store a gesture; it is on disk and counted before this answers."""
+    return Rating.model_validate(ratings.record(db, ratings.RatingIn(**new.model_dump())))
+
+
+@router.post("/ratings/{event_id:path}/undo")
+def undo(db: Db, event_id: str, nothing: Nothing) -> Rating:
+    """Take a gesture back; its group comes next for that rater again."""
+    return Rating.model_validate(ratings.undo(db, event_id))
+
+
+@router.get(
+    "/projects/{id}/ratings.jsonl",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}}}},
+)
+def export(db: Db, id: Id) -> StreamingResponse:
+    """Every rating event in order of arrival, one JSON object per line, as a stream."""
+    projects.get(db, id)
+    return StreamingResponse(_lines(db, id), media_type="application/x-ndjson")
+
+
+def _lines(db: Database, project_id: str) -> Iterator[str]:
+    for row in ratings.export_rows(db, project_id):
+        yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -1,0 +1,91 @@
+"""Versions: the tree of published LoRAs, which one is live, and the files to take away."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+
+from loop_studio.errors import NotFound
+from loop_studio.storage import projects, schema, versions
+from loop_studio.storage.database import Database
+from loop_studio.ui.wire import Answer, Db, Files, Id, Nothing, Time
+
+router = APIRouter(tags=["versions"])
+
+
+class Version(Answer):
+    """A published LoRA; number 0 is the untouched base."""
+
+    id: str
+    number: int
+    parent_id: str | None
+    update_id: str | None
+    live: bool
+    name: str | None
+    created_at: Time
+    metrics: dict[str, Any]
+
+
+class VersionList(Answer):
+    """Versions, oldest first."""
+
+    versions: list[Version]
+
+
+@router.get("/projects/{id}/versions")
+def list_versions(db: Db, id: Id) -> VersionList:
+    """Every version of a project."""
+    live = projects.get(db, id).live_version_id
+    return VersionList(versions=[_answer(version, live) for version in versions.list(db, id)])
+
+
+@router.post("/versions/{id}/activate")
+def activate(db: Db, id: Id, nothing: Nothing) -> Version:
+    """Make a version live: the next group is made by it."""
+    version = versions.activate(db, id)
+    return _answer(version, projects.get(db, version.project_id).live_version_id)
+
+
+@router.get(
+    "/versions/{id}/lora",
+    response_class=FileResponse,
+    responses={200: {"content": {"application/octet-stream": {}}}},
+)
+def lora(
+    db: Db, files: Files, id: Id, format: Literal["diffusers", "kohya"] = "diffusers"
+) -> FileResponse:
+    """The stored safetensors file, under the name that its readers look for."""
+    path = files.path(versions.file(db, id, format).key)
+    if not path.is_file():
+        raise NotFound("The file of this version is gone from the data folder.", "file_gone")
+    name = _lora_name(db, id, format)
+    return FileResponse(path, media_type="application/octet-stream", filename=name)
+
+
+def _answer(version: schema.Version, live: str | None) -> Version:
+    return Version(
+        id=version.id,
+        number=version.number,
+        parent_id=version.parent_id,
+        update_id=version.update_id,
+        live=version.id == live,
+        name=version.name,
+        created_at=version.created_at,
+        metrics=version.metrics,
+    )
+
+
+def file_name(project: str, number: int) -> str:
+    """A file name that every system takes, whatever the project is called."""
+    slug = re.sub(r"[^a-z0-9]+", "-", project.lower()).strip("-")[:60].strip("-")
+    return f"{slug or 'project'}-v{number}.safetensors"
+
+
+def _lora_name(db: Database, version_id: str, format: str) -> str:
+    if format == "diffusers":
+        return "pytorch_lora_weights.safetensors"
+    version = versions.get(db, version_id)
+    return file_name(projects.get(db, version.project_id).name, version.number)
