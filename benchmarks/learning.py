@@ -16,6 +16,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,26 @@ from loop_studio.starter.referee import Referee
 RESULTS = Path(__file__).parent / "results" / "learning"
 TASTES = ("dark_background", "large_object", "left_of_centre", "striped")
 SEEDS = (0, 1, 2)
-EVALUATION_SEEDS = (101, 102, 103, 104)
 RESAMPLES = 2000
 
 
-def run_unit(
-    taste: str, seed: int, updates: int, groups: int, threads: int, settings: dict[str, Any]
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Plan:
+    """How much is rated and how it is measured."""
+
+    updates: int = 10
+    groups: int = 8
+    threads: int = 2
+    settings: dict[str, Any] = field(default_factory=dict)
+    prompts: tuple[str, ...] = tuple(EVALUATION_PROMPTS)
+    seeds: tuple[int, ...] = (101, 102, 103, 104)
+
+
+def run_unit(taste: str, seed: int, plan: Plan) -> dict[str, Any]:
     """One run from version 0 to the last, and what it changed."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as data, Studio(Path(data), threads) as studio:
+    groups = plan.groups
+    with tempfile.TemporaryDirectory() as data, Studio(Path(data), plan.threads) as studio:
         project = studio.post(
             "/projects",
             {
@@ -50,26 +61,24 @@ def run_unit(
                     "min_groups": groups,
                     "max_groups_per_update": groups,
                     "buffer_groups": groups,
-                    **settings,
+                    **plan.settings,
                 },
             },
         )["id"]
         history = []
-        for _ in range(updates):
+        for _ in range(plan.updates):
             share = [rate(studio, project, taste, f"rater-{seed}") for _ in range(groups)]
             update = studio.update(project)
             history.append({"training_share": float(np.mean(share)), "number": update["number"]})
         last = studio.get(f"/projects/{project}/versions")["versions"][-1]
-        before = studio.samples(project, list(EVALUATION_PROMPTS), list(EVALUATION_SEEDS), 0)
-        after = studio.samples(
-            project, list(EVALUATION_PROMPTS), list(EVALUATION_SEEDS), last["number"]
-        )
+        before = studio.samples(project, list(plan.prompts), list(plan.seeds), 0)
+        after = studio.samples(project, list(plan.prompts), list(plan.seeds), last["number"])
     return {
         "taste": taste,
         "seed": seed,
-        "updates": updates,
+        "updates": plan.updates,
         "groups_per_update": groups,
-        "settings": settings,
+        "settings": plan.settings,
         "history": history,
         "metrics": last["metrics"],
         "seconds": round(time.monotonic() - started, 1),
@@ -113,6 +122,7 @@ def compare(
         "share_before": float(eye.satisfies(taste, before, list(prompts)).mean()),
         "share_after": float(eye.satisfies(taste, after, list(prompts)).mean()),
         "gain": float(by_prompt.mean()),
+        "gain_by_prompt": [round(float(gain), 4) for gain in by_prompt],
         "gain_95": [float(q) for q in np.quantile(draws, (0.025, 0.975))],
         "accuracy_before": accuracy(referee, before, prompts),
         "accuracy_after": accuracy(referee, after, prompts),
@@ -184,13 +194,12 @@ def main() -> None:
     wanted = [(options.taste, options.seed)] if options.taste else []
     if options.all:
         wanted = [(taste, seed) for seed in SEEDS for taste in TASTES]
+    plan = Plan(options.updates, options.groups, options.threads, options.settings)
     RESULTS.mkdir(parents=True, exist_ok=True)
     for taste, seed in wanted:
         target = RESULTS / f"{taste}-{seed}.json"
         if not target.exists():
-            unit = run_unit(
-                taste, seed, options.updates, options.groups, options.threads, options.settings
-            )
+            unit = run_unit(taste, seed, plan)
             target.write_text(json.dumps(unit, indent=1) + "\n")
             print(f"{target.name}: gain {unit['gain']:+.1%} {unit['gain_95']}", flush=True)
     if options.report or options.all:

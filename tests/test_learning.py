@@ -1,0 +1,60 @@
+"""The whole point, in small: judgements change what the model makes; so does a reward model.
+
+The full benchmark, four tastes and three seeds, is `python -m benchmarks.learning --all`.
+"""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks.learning import Plan, run_unit
+from loop_studio.starter.prompts import EVALUATION_PROMPTS
+
+pytestmark = pytest.mark.slow
+
+
+def one_sided_p(differences: NDArray[np.float64]) -> float:
+    """Chance of a mean this high if nothing had changed (normal approximation, paired)."""
+    error = differences.std(ddof=1) / len(differences) ** 0.5
+    return 1 - NormalDist().cdf(float(differences.mean() / error)) if error else 1.0
+
+
+def test_thirty_two_judgements_shift_the_model_towards_the_taste() -> None:
+    plan = Plan(updates=4, groups=8, prompts=tuple(EVALUATION_PROMPTS[::2]), seeds=(101, 102))
+    unit = run_unit("dark_background", 0, plan)
+    assert one_sided_p(np.array(unit["gain_by_prompt"])) < 0.01, unit
+
+
+def test_the_automatic_reward_rises_and_the_referee_does_not_object(tmp_path: Path) -> None:
+    prompts, seeds = list(EVALUATION_PROMPTS[::2]), [101, 102]
+    with Studio(tmp_path / "data") as studio:
+        body = {
+            "name": "Automatic",
+            "prompts": list(STARTER_PROMPTS),
+            "settings": {"auto_update_groups": 12},
+        }
+        project = studio.post("/projects", body)["id"]
+        reward = {"human": 0.0, "models": {"clip_score": 1.0}}
+        studio.client.put(f"/projects/{project}/reward", json=reward).raise_for_status()
+        for _ in range(4):
+            update = studio.update(project)
+        before, texts = studio.samples(project, prompts, seeds, 0)
+        after, _ = studio.samples(project, prompts, seeds, update["version"])
+    gains = scores(after, texts) - scores(before, texts)
+    assert one_sided_p(gains.reshape(len(prompts), len(seeds)).mean(1)) < 0.01, gains.mean()
+    assert right(after, texts) >= right(before, texts) - 0.05  # sampling noise of 60 pictures
+
+
+def scores(pictures: NDArray[np.uint8], texts: list[str]) -> NDArray[np.float64]:
+    return np.array(Scorer().score([Image.fromarray(picture) for picture in pictures], texts))
+
+
+def right(pictures: NDArray[np.uint8], texts: list[str]) -> float:
+    """Share of pictures with the right colour and shape, where the prompt names them."""
+    verdicts = Referee().verdict(pictures, texts)
+    named = [v[name] for v in verdicts for name in ("colour", "shape") if v[name] is not None]
+    return float(np.mean(named))
