@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.studio import Studio
-from loop_studio.starter import eye
+from loop_studio.starter import eye, referee
 from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
-from loop_studio.starter.referee import Referee
 
 RESULTS = Path(__file__).parent / "results" / "learning"
 TASTES = ("dark_background", "large_object", "left_of_centre", "striped")
@@ -117,28 +116,26 @@ def compare(
     gains -= eye.satisfies(taste, before, list(prompts)).astype(float)
     by_prompt = np.array([gains[[p == name for p in prompts]].mean() for name in names])
     draws = np.random.default_rng(0).choice(by_prompt, (RESAMPLES, len(names))).mean(1)
-    referee = Referee()
     return {
         "share_before": float(eye.satisfies(taste, before, list(prompts)).mean()),
         "share_after": float(eye.satisfies(taste, after, list(prompts)).mean()),
         "gain": float(by_prompt.mean()),
         "gain_by_prompt": [round(float(gain), 4) for gain in by_prompt],
         "gain_95": [float(q) for q in np.quantile(draws, (0.025, 0.975))],
-        "accuracy_before": accuracy(referee, before, prompts),
-        "accuracy_after": accuracy(referee, after, prompts),
+        "accuracy_before": accuracy(before, prompts),
+        "accuracy_after": accuracy(after, prompts),
         "diversity_before": diversity(before, prompts),
         "diversity_after": diversity(after, prompts),
     }
 
 
-def accuracy(
-    referee: Referee, pictures: NDArray[np.uint8], prompts: Sequence[str]
-) -> dict[str, float]:
+def accuracy(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> dict[str, float]:
     """Share of right pictures by attribute, where the prompt names one."""
     verdicts = referee.verdict(pictures, list(prompts))
+    named = {name: [getattr(v, name) for v in verdicts] for name in ("colour", "shape")}
     return {
-        name: float(np.mean([v[name] for v in verdicts if v[name] is not None]))
-        for name in ("colour", "shape")
+        name: float(np.mean([right for right in found if right is not None]))
+        for name, found in named.items()
     }
 
 
