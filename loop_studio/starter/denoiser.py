@@ -21,7 +21,7 @@ from loop_studio.starter.paths import replace_folder
 from loop_studio.starter.training import StepLoss
 from loop_studio.starter.words import write_words
 
-BATCH = 64
+BATCH = 32
 EMPTY_CAPTIONS = 0.1  # share, for classifier-free guidance
 
 
@@ -51,7 +51,7 @@ class Denoiser(nn.Module):
         return velocity
 
 
-def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoiser:  # noqa: B008  # frozen
+def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoiser:  # frozen
     """An untrained UNet with cross-attention at its two inner levels, and its text encoder."""
     unet = UNet2DConditionModel(
         sample_size=16,

@@ -118,7 +118,7 @@ def _one_object() -> tuple[str, ...]:
 
 
 def _two_objects() -> tuple[str, ...]:
-    seen = [pair for pair in zip(COLOURS, COLOURS[3:] + COLOURS[:3], strict=True)]
+    seen = list(zip(COLOURS, COLOURS[3:] + COLOURS[:3], strict=True))
     captions = []
     for i, (first, second) in enumerate(sorted(HELD_OUT_RELATIONS)):
         for j, relation in enumerate(RELATIONS):

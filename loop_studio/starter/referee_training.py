@@ -40,7 +40,7 @@ def targets_of(scene: Scene, spoilt: int | None = None) -> np.ndarray:
     for i, thing in enumerate(scene.things):
         row, column = thing.y / CELL - 0.5, thing.x / CELL - 0.5
         square = (rows - round(row)) ** 2 + (columns - round(column)) ** 2
-        targets[0] = np.maximum(targets[0], np.exp(-square / 1.5))
+        np.maximum(targets[0], np.exp(-square / 1.5), out=targets[0])
         near = square <= 2
         words = {"shape": thing.shape, "colour": thing.colour, "texture": thing.texture}
         for channel, (name, names) in enumerate(NAMES.items(), start=1):
@@ -81,9 +81,7 @@ def _bend(picture: Image.Image, strength: float, rng: np.random.Generator) -> Im
     return Image.fromarray((top * (1 - part_y) + bottom * part_y).astype(np.uint8))
 
 
-def _spoil(
-    picture: Image.Image, scene: Scene, which: int, rng: np.random.Generator
-) -> Image.Image:
+def _spoil(picture: Image.Image, scene: Scene, which: int, rng: np.random.Generator) -> Image.Image:
     """Makes one object unreadable: its outline a blend of two shapes, or torn by strong bending."""
     thing = scene.things[which]
     left, top = int(thing.x - thing.radius - 2), int(thing.y - thing.radius - 2)
@@ -91,7 +89,9 @@ def _spoil(
     if rng.random() < 0.5:
         torn = _bend(picture, rng.uniform(3.5, 6.0), rng)
     else:
-        other = replace(thing, shape=str(rng.choice([s for s in NAMES["shape"] if s != thing.shape])))
+        other = replace(
+            thing, shape=str(rng.choice([s for s in NAMES["shape"] if s != thing.shape]))
+        )
         twin = render.render(replace(scene, things=(other,)))
         alone = render.render(replace(scene, things=(thing,)))
         torn = Image.blend(alone, twin, rng.uniform(0.42, 0.58))

@@ -22,9 +22,7 @@ def render(scene: Scene) -> Image.Image:
     return canvas.resize((CANVAS, CANVAS), Image.Resampling.BOX)
 
 
-def render_scenes(
-    count: int, seed: int, held_out: bool = False
-) -> tuple[np.ndarray, list[Scene]]:
+def render_scenes(count: int, seed: int, held_out: bool = False) -> tuple[np.ndarray, list[Scene]]:
     """Pictures (count, 64, 64, 3) uint8 and their scenes; scene i depends on (seed, i) alone."""
     scenes = [sample_scene(np.random.default_rng((seed, i)), held_out) for i in range(count)]
     pictures = np.empty((count, CANVAS, CANVAS, 3), np.uint8)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,33 +26,14 @@ from loop_studio.starter.denoiser import (
     export_pipeline,
     tokenise,
 )
+from loop_studio.starter.readers import train_eye, train_referee, train_scorer
+from loop_studio.starter.recipes import EXPORT_EVERY, SCENE_SEED, SCENES, Order
 from loop_studio.starter.scenes import scenes_on_disk
 from loop_studio.starter.tokens import train_tokenizer
-from loop_studio.starter.training import Recipe, Training
+from loop_studio.starter.training import Training
 from loop_studio.starter.vae import build_vae, encode_all, normalise_latents, vae_loss
 
-SCENES, SCENE_SEED = 60_000, 1
-EXPORT_EVERY = 700
 NORMALISE_ON = 4_000  # scenes that fix the mean and scale of the latents
-
-RECIPES = {
-    "vae": Recipe(steps=3_000, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
-    "diffusion": Recipe(steps=5_000, peak_learning_rate=1e-3, seed=12, weight_decay=0.01),
-}
-
-
-@dataclass(frozen=True)
-class Order:
-    """What one call of a stage needs to know."""
-
-    work: Path  # states and intermediate files; may be deleted afterwards
-    out: Path  # the weights folder
-    steps: int | None = None  # instead of the recipe's
-
-    def recipe(self, stage: str) -> Recipe:
-        """The stage's recipe, shortened or lengthened as ordered."""
-        recipe = RECIPES[stage]
-        return recipe if self.steps is None else replace(recipe, steps=self.steps)
 
 
 def train_vae(order: Order) -> None:
@@ -112,6 +92,9 @@ STAGES: dict[str, Callable[[Order], None]] = {
     "vae": train_vae,
     "latents": encode_latents,
     "diffusion": train_diffusion,
+    "scorer": train_scorer,
+    "eye": train_eye,
+    "referee": train_referee,
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
+from tqdm import tqdm  # type: ignore[import-untyped]  # has no annotations
 
 StepLoss = Callable[[int, torch.Generator], Tensor]  # step, its generator -> scalar loss
 
@@ -99,12 +99,13 @@ class Training:
             group["lr"] = learning_rate(step, self.recipe)
         loss = loss_of(step, step_generator(self.recipe.seed, step))
         self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         decay = min(self.recipe.ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
-            torch._foreach_lerp_(self._average, self._parameters, 1 - decay)
+            weights = [parameter.data for parameter in self._parameters]
+            torch._foreach_lerp_(self._average, weights, 1 - decay)
         return float(loss.detach())
 
     def _state(self) -> dict[str, Any]:

@@ -77,21 +77,20 @@ def sample_scene(rng: np.random.Generator, held_out: bool = False) -> Scene:
         if held_out or not is_held_out(truth):
             break
     description = _leave_unsaid(truth, rng)
-    return Scene(
-        things, sample_background(rng), description, _word(description, rng), relation
-    )
+    return Scene(things, sample_background(rng), description, _word(description, rng), relation)
 
 
 def scene_of(description: Description, rng: np.random.Generator) -> Scene:
     """Draws a scene of which the description is true; what it leaves open is random."""
     said = description.phrases
     if description.relation is not None:
-        truth, things, _ = _two_objects(rng, (_fill(said[0], rng), _fill(said[1], rng)),
-                                        description.relation)
+        _truth, things, _ = _two_objects(
+            rng, (_fill(said[0], rng), _fill(said[1], rng)), description.relation
+        )
     elif said[0].count > 1:
-        truth, things, _ = _several(rng, _fill(said[0], rng))
+        _truth, things, _ = _several(rng, _fill(said[0], rng))
     else:
-        truth, things, _ = _one_object(rng, _fill(said[0], rng))
+        _truth, things, _ = _one_object(rng, _fill(said[0], rng))
     caption = caption_text(description)
     return Scene(things, sample_background(rng), description, caption, description.relation)
 
@@ -161,12 +160,10 @@ def _scatter(count: int, radius: float, rng: np.random.Generator) -> np.ndarray:
         apart = np.abs(tries[:, :, None] - tries[:, None]).max(-1) + 1e9 * np.eye(count)
         good = np.flatnonzero(apart.min((1, 2)) >= gap)
         if good.size:
-            return tries[good[0]]
+            return np.asarray(tries[good[0]])
 
 
-def _thing(
-    phrase: Phrase, x: float, y: float, radius: float, rng: np.random.Generator
-) -> Thing:
+def _thing(phrase: Phrase, x: float, y: float, radius: float, rng: np.random.Generator) -> Thing:
     assert phrase.colour is not None
     assert phrase.texture is not None
     return Thing(
@@ -219,7 +216,10 @@ def _word(description: Description, rng: np.random.Generator) -> str:
         text = text.replace(description.relation, f"to the {description.relation}")
     variants: tuple[tuple[float, Callable[[str], str]], ...] = (
         (0.05, lambda plain: f"{rng.choice(OPENINGS)} {plain}"),
-        (0.05, lambda plain: plain.split(" ", 1)[1] if description.phrases[0].count == 1 else plain),
+        (
+            0.05,
+            lambda plain: plain.split(" ", 1)[1] if description.phrases[0].count == 1 else plain,
+        ),
         (0.90, lambda plain: plain),
     )
     shares = [share for share, _ in variants]

@@ -1,0 +1,146 @@
+"""Measures the starter and writes its model card. All judging is the referee's and the eye's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from loop_studio.starter.eye import TASTES, satisfies
+from loop_studio.starter.prompts import (
+    EVALUATION_PROMPTS,
+    HELD_OUT_COUNTS,
+    HELD_OUT_ONE_OBJECT,
+    HELD_OUT_TWO_OBJECTS,
+)
+from loop_studio.starter.referee import Verdict, verdict
+
+STEPS = 20  # DDIM steps
+ETA = 1.0
+GUIDANCE = 4.0
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of how many, with a 95 % interval."""
+
+    hits: int
+    total: int
+
+    @property
+    def value(self) -> float:
+        """0 to 1; 0 of 0 is 0."""
+        return self.hits / self.total if self.total else 0.0
+
+    def interval(self, z: float = 1.96) -> tuple[float, float]:
+        """Wilson's score interval, 0 to 1."""
+        if self.total == 0:
+            return 0.0, 1.0
+        n, p = self.total, self.value
+        centre = p + z * z / (2 * n)
+        spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        scale = 1 + z * z / n
+        return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+    def __str__(self) -> str:
+        low, high = self.interval()
+        return f"{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}, n = {self.total})"
+
+
+def load_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The exported folder as any user of diffusers would load it."""
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+    assert isinstance(pipeline, StableDiffusionPipeline)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def generate(
+    pipeline: StableDiffusionPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    guidance: float = GUIDANCE,
+) -> np.ndarray:
+    """One picture per prompt and seed, (N, 64, 64, 3) uint8."""
+    pictures: list[Image.Image] = []
+    for start in range(0, len(prompts), BATCH):
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + BATCH]]
+        pictures += pipeline(
+            list(prompts[start : start + BATCH]),
+            num_inference_steps=STEPS,
+            guidance_scale=guidance,
+            eta=ETA,
+            height=64,
+            width=64,
+            generator=generators,
+        ).images
+    return np.stack([np.asarray(picture) for picture in pictures])
+
+
+def share_right(verdicts: Sequence[Verdict], attribute: str) -> Share:
+    """Share of pictures right in one attribute, among those whose prompt says it."""
+    said = [value for one in verdicts if (value := getattr(one, attribute)) is not None]
+    return Share(sum(said), len(said))
+
+
+@dataclass(frozen=True)
+class Section:
+    """Prompts of one kind and what is asked of their pictures."""
+
+    title: str
+    prompts: tuple[str, ...]
+    seeds_each: int
+    attributes: tuple[str, ...]  # of a verdict
+
+
+SECTIONS = (
+    Section("One object", HELD_OUT_ONE_OBJECT, 12, ("colour", "shape", "texture", "all_right")),
+    Section(
+        "Two objects",
+        HELD_OUT_TWO_OBJECTS,
+        4,
+        ("shape", "colour", "relation", "count", "all_right"),
+    ),
+    Section("Two to four of a kind", HELD_OUT_COUNTS, 8, ("count", "colour", "shape", "all_right")),
+)
+ROW_NAMES = {
+    ("Two objects", "shape"): "both shapes, nothing else",
+    ("Two objects", "colour"): "colours bound to their shapes",
+    ("Two objects", "relation"): "relation",
+    ("Two objects", "count"): "two objects",
+}
+
+
+def measure_section(
+    pipeline: StableDiffusionPipeline, section: Section, first_seed: int = 0
+) -> dict[str, Share]:
+    """Shares by attribute for one section."""
+    prompts = [prompt for prompt in section.prompts for _ in range(section.seeds_each)]
+    seeds = range(first_seed, first_seed + len(prompts))
+    verdicts = verdict(generate(pipeline, prompts, seeds), prompts)
+    return {attribute: share_right(verdicts, attribute) for attribute in section.attributes}
+
+
+def measure_tastes(pipeline: StableDiffusionPipeline, seeds_each: int = 4) -> dict[str, Share]:
+    """Base shares of the four tastes on the evaluation prompts."""
+    prompts = [prompt for prompt in EVALUATION_PROMPTS for _ in range(seeds_each)]
+    pictures = generate(pipeline, prompts, range(10_000, 10_000 + len(prompts)))
+    shares = {}
+    for taste in TASTES:
+        hits = satisfies(taste, pictures, prompts)
+        shares[taste] = Share(int(hits.sum()), len(hits))
+    return shares
+
+
+def table(rows: dict[str, Share], names: dict[str, str]) -> str:
+    """A Markdown table of shares."""
+    lines = ["| What | Share right (95 % interval) |", "|---|---|"]
+    lines += [f"| {names.get(key, key)} | {share} |" for key, share in rows.items()]
+    return "\n".join(lines)

@@ -1,0 +1,120 @@
+"""Every stage trains one step, and resumes as if it had not been stopped, on a miniature."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from loop_studio.starter.denoiser import (
+    Latents,
+    Widths,
+    build_denoiser,
+    denoising_loss,
+    tokenise,
+)
+from loop_studio.starter.eye import TextureNet
+from loop_studio.starter.eye_training import eye_loss
+from loop_studio.starter.prompts import STARTER_PROMPTS
+from loop_studio.starter.referee import RefereeNet
+from loop_studio.starter.referee_training import referee_loss
+from loop_studio.starter.render import render_scenes
+from loop_studio.starter.scorer_training import ScorerWidths, build_scorer, scorer_loss
+from loop_studio.starter.tokens import train_tokenizer
+from loop_studio.starter.training import Recipe, StepLoss, Training, learning_rate
+from loop_studio.starter.vae import (
+    build_vae,
+    encode_all,
+    normalise_latents,
+    to_tensor,
+    vae_loss,
+)
+
+RECIPE = Recipe(steps=4, peak_learning_rate=1e-3, seed=3, warmup_steps=2, save_every=1)
+
+
+def _vae() -> tuple[nn.Module, StepLoss]:
+    pictures, _ = render_scenes(8, seed=1)
+    vae = build_vae((8, 8, 8))
+    return vae, vae_loss(vae, pictures)
+
+
+def _denoiser() -> tuple[nn.Module, StepLoss]:
+    tokenizer = train_tokenizer(list(STARTER_PROMPTS))
+    denoiser = build_denoiser(tokenizer, Widths((8, 16, 16), heads=2, text=16, text_layers=1))
+    latents = np.random.default_rng(1).normal(size=(4, 4, 16, 16)).astype(np.float16)
+    tokens = tokenise(tokenizer, list(STARTER_PROMPTS[:4]))
+    data = Latents(latents, tokens, tokenise(tokenizer, [""]))
+    return denoiser, denoising_loss(denoiser, data)
+
+
+def _scorer() -> tuple[nn.Module, StepLoss]:
+    tokenizer = train_tokenizer(list(STARTER_PROMPTS))
+    widths = ScorerWidths(hidden=16, vision_layers=1, text_layers=1, patch=16)
+    model = build_scorer(tokenizer, widths)
+    return model, scorer_loss(model, tokenizer)
+
+
+def _eye() -> tuple[nn.Module, StepLoss]:
+    net = TextureNet()
+    return net, eye_loss(net)
+
+
+def _referee() -> tuple[nn.Module, StepLoss]:
+    net = RefereeNet(width=8)
+    return net, referee_loss(net)
+
+
+STAGES = [_vae, _denoiser, _scorer, _eye, _referee]
+
+
+@pytest.mark.parametrize("build", STAGES)
+def test_a_killed_training_resumes_bit_identically(build, tmp_path: Path):
+    whole = _train(build, tmp_path / "whole.pt", until=4)
+    _train(build, tmp_path / "killed.pt", until=2)
+    resumed = _train(build, tmp_path / "killed.pt", until=4)
+    assert whole.step == resumed.step == 4
+    for one, other in (
+        (whole.module.state_dict(), resumed.module.state_dict()),
+        (whole.averaged().state_dict(), resumed.averaged().state_dict()),
+    ):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("build", STAGES)
+def test_a_step_changes_the_weights(build, tmp_path: Path):
+    before = _train(build, tmp_path / "a.pt", until=1).module.state_dict()
+    after = _train(build, tmp_path / "b.pt", until=2).module.state_dict()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+
+
+def _train(build, state_file: Path, until: int) -> Training:
+    torch.manual_seed(0)
+    module, loss_of = build()
+    training = Training(module, RECIPE, state_file)
+    for _ in training.run(loss_of, until):
+        pass
+    return training
+
+
+def test_learning_rate_warms_up_stays_and_falls_to_nothing():
+    recipe = Recipe(steps=1000, peak_learning_rate=1.0, seed=0, warmup_steps=100)
+    rates = [learning_rate(step, recipe) for step in range(1000)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[100] == rates[650] == 1.0
+    assert rates[999] < 0.01
+
+
+def test_normalised_latents_have_unit_scale_and_decode_the_same():
+    pictures, _ = render_scenes(8, seed=1)
+    torch.manual_seed(0)
+    vae = build_vae((8, 8, 8)).eval()
+    with torch.no_grad():
+        before = vae.decode(vae.encode(to_tensor(pictures)).latent_dist.mean).sample
+        normalise_latents(vae, pictures)
+        after = vae.decode(vae.encode(to_tensor(pictures)).latent_dist.mean).sample
+    latents = encode_all(vae, pictures).astype(np.float32)
+    assert np.abs(latents.mean((0, 2, 3))).max() < 0.01
+    assert np.abs(latents.std((0, 2, 3)) - 1).max() < 0.01
+    assert torch.allclose(before, after, atol=1e-4)
