@@ -129,6 +129,7 @@ class Adapters:
 
     def _reshape(self, slot: str, shape: LoraShape) -> None:
         if self.shapes[slot] != shape:
+            self.use("base")  # or peft warns when it deletes the one that answers
             self._unet.delete_adapters(slot)
             self._add(slot, shape)
 
