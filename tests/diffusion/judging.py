@@ -1,0 +1,68 @@
+"""Groups of a tiny model with judgements that mean nothing but are not zero."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy, TrainedSteps
+from loop_studio.rl.types import JudgedGroup, Sampler
+from loop_studio.rl.update import LoopConfig, train
+
+SAMPLER = Sampler(num_inference_steps=4, guidance_scale=3.0, eta=1.0)
+ALL_STEPS = TrainedSteps("all")
+
+
+def rolled_out(
+    policy: StableDiffusionPolicy,
+    count: int = 2,
+    *,
+    k: int = 4,
+    sampler: Sampler = SAMPLER,
+    trained: TrainedSteps = ALL_STEPS,
+) -> list[JudgedGroup]:
+    """`count` groups made by the live weights, in each of which the first image is the best."""
+    groups = []
+    for number in range(count):
+        seeds = range(10 * number, 10 * number + k)
+        rollout = policy.rollout(f"prompt {number}", list(seeds), sampler, trained=trained)
+        pushes = torch.tensor([[1 - 1 / k] + [-1 / k] * (k - 1)], dtype=torch.float64)
+        groups.append(
+            JudgedGroup(f"group {number}", rollout.trajectories, pushes, torch.tensor([k]))
+        )
+    return groups
+
+
+def update(
+    policy: StableDiffusionPolicy,
+    groups: list[JudgedGroup],
+    config: LoopConfig = LoopConfig(),  # noqa: B008  # frozen
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+) -> dict[str, Tensor]:
+    """A whole update; returns what the learner has become."""
+    optimizer = optimizer or adamw(policy)
+    for _ in train(policy, optimizer, groups, config, seed=seed):
+        pass
+    return policy.adapters.state("learner")
+
+
+def adamw(policy: StableDiffusionPolicy, learning_rate: float = 5e-3) -> torch.optim.AdamW:
+    return torch.optim.AdamW(policy.parameters(), lr=learning_rate, weight_decay=0.0)
+
+
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    """Bit for bit."""
+    return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def same_rollouts(first: Rollout, second: Rollout) -> bool:
+    """Bit for bit: pictures, latents and log_probs."""
+    one, other = first.trajectories, second.trajectories
+    return (
+        bool((first.images == second.images).all())
+        and torch.equal(one.latents, other.latents)
+        and torch.equal(one.log_probs, other.log_probs)
+        and torch.equal(one.trained, other.trained)
+    )
