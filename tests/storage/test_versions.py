@@ -1,0 +1,106 @@
+import pytest
+
+from loop_studio.errors import NotFound
+from loop_studio.storage import groups, jobs, samples, versions
+from loop_studio.storage.database import Database
+from loop_studio.storage.schema import Project
+from tests.storage.studio import make_group, make_project, publish, rate
+
+
+def next_version(db: Database, project: Project) -> versions.Version:
+    rate(db, make_group(db, project))
+    return publish(db, project)
+
+
+def test_version_zero_is_always_there_and_has_no_lora(db: Database) -> None:
+    project = make_project(db)
+    base = versions.live(db, project.id)
+    assert [row.id for row in versions.list(db, project.id)] == [base.id]
+    with pytest.raises(NotFound, match="has no LoRA") as refused:
+        versions.file(db, base.id, "diffusers")
+    assert refused.value.code == "base_has_no_lora"
+    with pytest.raises(NotFound, match="There is no version 1"):
+        versions.by_number(db, project.id, 1)
+    with pytest.raises(NotFound):
+        versions.get(db, None)
+    with pytest.raises(NotFound):
+        versions.list(db, "nowhere")
+
+
+def test_files_of_a_version_are_found_by_kind(db: Database) -> None:
+    project = make_project(db)
+    version = next_version(db, project)
+    assert versions.file(db, version.id, "resume").size == 3
+    with pytest.raises(NotFound, match="Version 1 has no onnx file"):
+        versions.file(db, version.id, "onnx")
+
+
+def test_activation_is_repeatable_and_grows_a_tree(db: Database) -> None:
+    project = make_project(db)
+    base = versions.live(db, project.id)
+    first, second = next_version(db, project), next_version(db, project)
+    for _ in range(2):
+        assert versions.activate(db, first.id).id == first.id
+    assert versions.live(db, project.id).id == first.id
+    third = next_version(db, project)
+    assert third.parent_id == first.id
+    lags = {
+        (one, other): versions.lag(db, one.id, other.id)
+        for one, other in ((base, base), (base, third), (third, base), (second, third))
+    }
+    assert list(lags.values()) == [0, 2, 2, 2]
+
+
+def test_groups_off_the_live_line_are_retired_and_judged_ones_are_not(db: Database) -> None:
+    project = make_project(db)
+    base = versions.live(db, project.id)
+    first = next_version(db, project)
+    on_base, unjudged, judged = (
+        make_group(db, project, base),
+        make_group(db, project, first),
+        make_group(db, project, first),
+    )
+    rate(db, judged)
+    versions.activate(db, base.id)
+    assert "does not descend" in (groups.get(db, unjudged.id).retired_reason or "")
+    assert groups.get(db, judged.id).retired_reason is None
+    assert groups.get(db, on_base.id).retired_reason is None
+
+
+def test_groups_more_than_eight_versions_behind_are_retired(db: Database) -> None:
+    project = make_project(db)
+    base = versions.live(db, project.id)
+    oldest = make_group(db, project, base)
+    published = [next_version(db, project) for _ in range(8)]
+    younger = make_group(db, project, published[0])
+    assert groups.get(db, oldest.id).retired_reason is None
+    assert groups.retire_stale(db, project.id) == 0
+    next_version(db, project)
+    assert "more than 8 versions" in (groups.get(db, oldest.id).retired_reason or "")
+    assert groups.get(db, younger.id).retired_reason is None
+
+
+def test_metrics_are_merged(db: Database) -> None:
+    project = make_project(db)
+    version = next_version(db, project)
+    versions.set_metrics(db, version.id, {"a": 1})
+    versions.set_metrics(db, version.id, {"b": 2})
+    assert versions.get(db, version.id).metrics == {"a": 1, "b": 2}
+
+
+def test_every_version_gets_the_same_probe_wall_and_the_base_gets_one_too(db: Database) -> None:
+    project = make_project(db)
+    base = versions.live(db, project.id)
+    version = next_version(db, project)
+    assert samples.probe(db, version.id) is None
+    made = samples.create_probe(db, version.id)
+    again = samples.create_probe(db, version.id)
+    assert made is not None
+    assert again is not None
+    assert made.id == again.id
+    of_base, of_version = samples.probe(db, base.id), samples.probe(db, version.id)
+    assert of_base is not None
+    assert of_version is not None
+    assert of_base[0].prompts == of_version[0].prompts == ["a red fish", "a blue moon", "two stars"]
+    probes = [jobs.claim(db, "w", kinds=["samples"]) for _ in range(3)]
+    assert [job.priority if job else None for job in probes] == [-1, -1, None]
