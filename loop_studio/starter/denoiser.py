@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,16 +118,14 @@ class Latents:
 
 
 def denoising_loss(denoiser: Denoiser, data: Latents) -> StepLoss:
-    """Mean squared error of the velocity, with noise levels spread evenly over the batch."""
+    """Mean squared error of the velocity."""
     alphas_cumprod = noise_scheduler().alphas_cumprod
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(data.latents), (BATCH,), generator=generator)
         latents = torch.from_numpy(data.latents[rows.numpy()]).float()
         noise = torch.randn(latents.shape, generator=generator)
-        # Stratified: one timestep in each of B equal intervals, a lower variance of the loss.
-        offsets = torch.arange(BATCH) + torch.rand(BATCH, generator=generator)
-        timesteps = (offsets * len(alphas_cumprod) / BATCH).long()
+        timesteps = sample_timesteps(BATCH, len(alphas_cumprod), generator)
         tokens = data.tokens[rows]
         dropped = torch.rand(BATCH, generator=generator) < EMPTY_CAPTIONS
         tokens = torch.where(dropped[:, None], data.empty_tokens, tokens)
@@ -136,6 +135,16 @@ def denoising_loss(denoiser: Denoiser, data: Latents) -> StepLoss:
         return nn.functional.mse_loss(velocity, signal * noise - sigma * latents)
 
     return loss_of
+
+
+def sample_timesteps(count: int, num_train_timesteps: int, generator: torch.Generator) -> Tensor:
+    """Timesteps (count,), one in each of as many intervals, which lowers the loss's variance.
+
+    The middle, where shapes and colours are decided, is drawn twice as often as on even terms.
+    """
+    even = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+    denser = even + 0.5 * torch.sin(2 * math.pi * even) / (2 * math.pi)
+    return (denser * num_train_timesteps).long().clamp(0, num_train_timesteps - 1)
 
 
 def export_pipeline(

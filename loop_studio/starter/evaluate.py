@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,38 +19,12 @@ from loop_studio.starter.prompts import (
     HELD_OUT_TWO_OBJECTS,
 )
 from loop_studio.starter.referee import Verdict, verdict
+from loop_studio.starter.shares import Share
 
 STEPS = 20  # DDIM steps
 ETA = 1.0
 GUIDANCE = 4.0
 BATCH = 16
-
-
-@dataclass(frozen=True)
-class Share:
-    """How many of how many, with a 95 % interval."""
-
-    hits: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        """0 to 1; 0 of 0 is 0."""
-        return self.hits / self.total if self.total else 0.0
-
-    def interval(self, z: float = 1.96) -> tuple[float, float]:
-        """Wilson's score interval, 0 to 1."""
-        if self.total == 0:
-            return 0.0, 1.0
-        n, p = self.total, self.value
-        centre = p + z * z / (2 * n)
-        spread = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        scale = 1 + z * z / n
-        return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-    def __str__(self) -> str:
-        low, high = self.interval()
-        return f"{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}, n = {self.total})"
 
 
 def load_pipeline(folder: Path) -> StableDiffusionPipeline:
@@ -110,12 +83,6 @@ SECTIONS = (
     ),
     Section("Two to four of a kind", HELD_OUT_COUNTS, 8, ("count", "colour", "shape", "all_right")),
 )
-ROW_NAMES = {
-    ("Two objects", "shape"): "both shapes, nothing else",
-    ("Two objects", "colour"): "colours bound to their shapes",
-    ("Two objects", "relation"): "relation",
-    ("Two objects", "count"): "two objects",
-}
 
 
 def measure_section(
@@ -137,10 +104,3 @@ def measure_tastes(pipeline: StableDiffusionPipeline, seeds_each: int = 4) -> di
         hits = satisfies(taste, pictures, prompts)
         shares[taste] = Share(int(hits.sum()), len(hits))
     return shares
-
-
-def table(rows: dict[str, Share], names: dict[str, str]) -> str:
-    """A Markdown table of shares."""
-    lines = ["| What | Share right (95 % interval) |", "|---|---|"]
-    lines += [f"| {names.get(key, key)} | {share} |" for key, share in rows.items()]
-    return "\n".join(lines)

@@ -12,10 +12,17 @@ EXPORT_EVERY = 300  # steps of the denoiser
 
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
-    "diffusion": Recipe(steps=8_000, peak_learning_rate=8e-4, seed=12, weight_decay=0.01),
-    "scorer": Recipe(steps=1_600, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
-    "eye": Recipe(steps=600, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
-    "referee": Recipe(steps=2_000, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
+    "diffusion": Recipe(
+        steps=3_000,
+        peak_learning_rate=1e-3,
+        seed=12,
+        weight_decay=0.01,
+        ema_decay=0.998,
+        save_every=100,
+    ),
+    "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
+    "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
+    "referee": Recipe(steps=1_400, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
 }
 
 

@@ -56,10 +56,10 @@ def wear(picture: Image.Image, rng: np.random.Generator) -> np.ndarray:
         picture = _bend(picture, rng.uniform(0.3, 1.6), rng)
     if rng.random() < 0.6:
         picture = picture.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 1.0)))
-    values = np.asarray(picture).astype(np.float32)
+    values = np.asarray(picture).astype(float)
     values = values * rng.uniform(0.9, 1.08, 3) + rng.uniform(-12, 12, 3)
     if rng.random() < 0.6:
-        coarse = rng.normal(0, rng.uniform(2, 10), (16, 16, 3)).astype(np.float32)
+        coarse = rng.normal(0, rng.uniform(2, 10), (16, 16, 3))
         values += coarse.repeat(4, 0).repeat(4, 1)
         values += rng.normal(0, rng.uniform(1, 6), values.shape)
     return np.clip(values, 0, 255).astype(np.uint8)

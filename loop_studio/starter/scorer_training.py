@@ -25,7 +25,7 @@ from loop_studio.starter.training import StepLoss
 from loop_studio.starter.world import Scene, sample_scene, scene_of
 
 SEED = 21
-PAIRS = 32  # scenes with a twin, per step
+PAIRS = 24  # scenes with a twin, per step
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
@@ -78,23 +78,51 @@ def full_description(scene: Scene) -> Description:
     return Description(phrases, scene.relation)
 
 
-def twin_of(description: Description, said: Description, rng: np.random.Generator) -> Description:
-    """A full description that differs from `description` in one thing that `said` says."""
-    twins: list[Description] = []  # one of them is drawn; what is hard to learn stands twice
-    for i, phrase in enumerate(said.phrases):
-        twins += 2 * [_other(description, i, "shape", SHAPES, rng)]
-        if phrase.colour is not None:
-            twins += [_other(description, i, "colour", COLOURS, rng)]
-        if phrase.texture is not None:
-            twins += 2 * [_other(description, i, "texture", TEXTURES, rng)]
+# How often each kind of twin is drawn where it is possible; what is hard to learn more often.
+TWIN_WEIGHTS = {
+    "shape": 2.0,
+    "colour": 1.0,
+    "texture": 2.0,
+    "count": 2.0,
+    "binding": 2.0,
+    "relation": 3.0,
+}
+
+
+def twins_of(
+    description: Description, said: Description, rng: np.random.Generator
+) -> dict[str, Description]:
+    """Full descriptions that differ from `description` in one thing that `said` says, by kind."""
+    twins = {}
+    i = int(rng.integers(len(said.phrases)))
+    twins["shape"] = _other(description, i, "shape", SHAPES, rng)
+    if said.phrases[i].colour is not None:
+        twins["colour"] = _other(description, i, "colour", COLOURS, rng)
+    if said.phrases[i].texture is not None:
+        twins["texture"] = _other(description, i, "texture", TEXTURES, rng)
     if said.relation is None:
-        twins += (1 if said.phrases[0].count == 1 else 3) * [_recount(description, rng)]
-    else:
-        twins += 2 * [_swap_colours(description)]
+        twins["count"] = _recount(description, rng)
+    elif _binding_matters(description, said):
+        twins["binding"] = _swap_colours(description)
     if said.relation in OPPOSITE:
-        twins += 2 * [replace(description, phrases=description.phrases[::-1])]
-        twins += 2 * [replace(description, relation=_opposite(description, rng))]
-    return twins[int(rng.integers(len(twins)))]
+        if rng.random() < 0.4:
+            twins["relation"] = replace(description, phrases=description.phrases[::-1])
+        else:
+            twins["relation"] = replace(description, relation=_opposite(description, rng))
+    return twins
+
+
+def twin_of(description: Description, said: Description, rng: np.random.Generator) -> Description:
+    """One of `twins_of`, drawn by `TWIN_WEIGHTS`."""
+    twins = twins_of(description, said, rng)
+    weights = np.array([TWIN_WEIGHTS[kind] for kind in twins])
+    return list(twins.values())[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def _binding_matters(description: Description, said: Description) -> bool:
+    first, second = description.phrases
+    colours_said = all(phrase.colour is not None for phrase in said.phrases)
+    return colours_said and first.colour != second.colour and first.shape != second.shape
 
 
 def _other(

@@ -18,6 +18,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
 from loop_studio.starter import paths
+from loop_studio.starter.card import card_text
 from loop_studio.starter.denoiser import (
     Denoiser,
     Latents,
@@ -81,6 +82,11 @@ def train_diffusion(order: Order) -> None:
             export_pipeline(averaged, load_vae(order.work), tokenizer, captions, folder)
 
 
+def write_card(order: Order) -> None:
+    """Measures all weights in `out` and writes `out/MODEL_CARD.md`."""
+    (order.out / paths.MODEL_CARD.name).write_text(card_text(order.out), encoding="utf-8")
+
+
 def load_vae(work: Path) -> AutoencoderKL:
     """The trained autoencoder in float32."""
     vae = AutoencoderKL.from_pretrained(work / "vae")
@@ -95,6 +101,7 @@ STAGES: dict[str, Callable[[Order], None]] = {
     "scorer": train_scorer,
     "eye": train_eye,
     "referee": train_referee,
+    "card": write_card,
 }
 
 

@@ -1,0 +1,101 @@
+"""The stage that measures everything and writes the model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loop_studio.starter import paths
+from loop_studio.starter.evaluate import (
+    ETA,
+    GUIDANCE,
+    SECTIONS,
+    STEPS,
+    Section,
+    generate,
+    load_pipeline,
+    measure_section,
+    measure_tastes,
+)
+from loop_studio.starter.measures import (
+    agreement,
+    eye_on_rendered,
+    load_labelled,
+    referee_on_rendered,
+    scorer_on_groups,
+    scorer_on_rendered,
+)
+from loop_studio.starter.prompts import EVALUATION_PROMPTS, HELD_OUT_ONE_OBJECT
+from loop_studio.starter.scorer import Scorer
+from loop_studio.starter.shares import Share
+
+LABELLED = Path("tests") / "starter" / "labelled"  # pictures judged by eye, in the repository
+RENDERED_SEED = 90_001  # of no training
+SCORED_EACH = 8  # pictures per prompt on which the scorer's order is measured
+
+ROW_NAMES = {
+    "all_right": "everything the prompt says",
+    "any": "all judgements",
+    "count": "number of objects",
+}
+TWO_OBJECT_NAMES = ROW_NAMES | {
+    "shape": "both shapes and nothing else",
+    "colour": "colours bound to their shapes",
+}
+
+
+def card_text(folder: Path) -> str:
+    """Measures the weights in `folder` and returns the card, Markdown."""
+    pipeline = load_pipeline(folder / paths.DIFFUSION_FOLDER.name)
+    parts = [
+        _INTRODUCTION,
+        f"Measured with {STEPS} DDIM steps, eta {ETA:g}, guidance {GUIDANCE:g}.",
+    ]
+    for section in SECTIONS:
+        names = TWO_OBJECT_NAMES if section.title == "Two objects" else ROW_NAMES
+        parts += [_heading(section), _table(measure_section(pipeline, section), names)]
+    parts += ["## Tastes before any teaching", _TASTES, _table(measure_tastes(pipeline), {})]
+    parts += ["## Referee on rendered scenes", _table(referee_on_rendered(2000, RENDERED_SEED))]
+    parts += [
+        "## Rater's eye on rendered scenes",
+        _table({"texture": eye_on_rendered(2000, RENDERED_SEED + 1)}),
+    ]
+    if (LABELLED / "labels.json").is_file():
+        parts += ["## Referee against labels made by eye", _LABELS]
+        parts += [_table(agreement(load_labelled(LABELLED)))]
+    scorer = Scorer(folder / paths.SCORER_FOLDER.name)
+    rendered = scorer_on_rendered(scorer, 600, RENDERED_SEED + 2)
+    prompts = [p for p in EVALUATION_PROMPTS + HELD_OUT_ONE_OBJECT for _ in range(SCORED_EACH)]
+    pictures = generate(pipeline, prompts, range(50_000, 50_000 + len(prompts)))
+    parts += ["## Scorer: right above wrong, rendered twins", _table(rendered)]
+    parts += ["## Scorer: right above wrong, within generated groups"]
+    parts += [_table(scorer_on_groups(scorer, pictures, prompts))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _heading(section: Section) -> str:
+    each = section.seeds_each
+    return f"## {section.title}\n\n{len(section.prompts)} held-out prompts, {each} seeds each."
+
+
+def _table(rows: dict[str, Share], names: dict[str, str] = ROW_NAMES) -> str:
+    lines = ["| What | Share (95 % interval) |", "|---|---|"]
+    return "\n".join(
+        lines + [f"| {names.get(key, key)} | {share} |" for key, share in rows.items()]
+    )
+
+
+_INTRODUCTION = """# The starter: model card
+
+A small latent diffusion model of 64x64 flat icons, trained from nothing on pictures drawn by code:
+ten shapes, eight colours, three textures, one to four objects. It exists so that the studio works
+at once, on any machine, without a download. It knows the words of its little world and no others.
+Made by `python -m loop_studio.starter.train`; licence as the studio. `docs/starter.md` tells how.
+
+All shares below are on combinations that training never showed, judged by the referee, a detector
+used for measurement only; intervals are Wilson's, 95 %."""
+
+_TASTES = """What captions never mention, as shares of pictures for the 60 evaluation prompts with
+4 seeds each. These are what raters can teach."""
+
+_LABELS = """200 generated pictures, judged by eye from contact sheets before the referee's answers
+were looked at. One judgement is one attribute of one picture that the prompt says something of."""
