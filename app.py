@@ -11,6 +11,7 @@ python app.py export --project P --version 3 --format kohya --out DIR
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -151,7 +152,8 @@ def _serve_pages(settings: Settings, db: Database, listener: socket.socket) -> N
     host, port = listener.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"LOOP Studio {__version__} is at http://{shown}:{port}", flush=True)
-    uvicorn.Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises it again once it has stopped
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def _sleep_until_signal() -> None:

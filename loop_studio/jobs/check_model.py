@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from loop_studio.errors import ModelUnusable
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.models import sampler_of
 from loop_studio.storage import jobs, projects, versions
@@ -10,16 +9,12 @@ from loop_studio.storage.schema import Job
 
 
 def run(bench: Bench, job: Job) -> None:
-    """Load the model and its noise schedule; a project whose model fails is not refilled."""
+    """Load the model and its noise schedule; the worker keeps the sentence of a failure."""
     assert job.project_id is not None
     project = projects.get(bench.db, job.project_id)
     config = projects.config(bench.db, project.id)
-    try:
-        live = versions.live(bench.db, project.id)
-        policy = bench.models.ready(project, config, "live", live)
-        policy.schedule.steps(sampler_of(config))
-    except ModelUnusable as error:
-        projects.set_model_error(bench.db, project.id, error.detail)
-        raise
+    live = versions.live(bench.db, project.id)
+    policy = bench.models.ready(project, config, "live", live)
+    policy.schedule.steps(sampler_of(config))
     projects.set_model_error(bench.db, project.id, None)
     jobs.finish(bench.db, job, "succeeded")

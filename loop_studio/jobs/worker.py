@@ -17,12 +17,12 @@ from types import FrameType
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
-from loop_studio.errors import StudioError
+from loop_studio.errors import ModelUnusable, StudioError
 from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.jobs.models import Models
 from loop_studio.settings import Settings
-from loop_studio.storage import jobs, status, updates, workers
+from loop_studio.storage import jobs, projects, status, updates, workers
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.jobs import LostLease
@@ -87,11 +87,18 @@ class Worker:
     def run_forever(self) -> None:
         """Claim and run until stopped."""
         workers.beat(self.bench.db, self.bench.worker_id, "ready")
+        self._check_broken_models()
         threading.Thread(target=self._beat, daemon=True).start()
         while not self.bench.stop.is_set():
             if not self.run_next():
                 self.bench.stop.wait(IDLE_S)
         workers.mark(self.bench.db, self.bench.worker_id, "stopped", None)
+
+    def _check_broken_models(self) -> None:
+        """A restart is how people mend a model: look at those again that could not be used."""
+        for project in projects.all(self.bench.db):
+            if project.model_error and not project.archived:
+                jobs.enqueue(self.bench.db, "check_model", project.id, priority=20)
 
     def run_next(self) -> bool:
         """Claim one job and run it to its end; False when none was waiting."""
@@ -112,6 +119,10 @@ class Worker:
             log.warning("job %s was taken over by another worker", job.id)
         except Cancelled as error:
             self._fail(job, error.code, error.detail, "", state="cancelled")
+        except ModelUnusable as error:
+            if job.project_id is not None:  # no more groups are asked for until it is mended
+                projects.set_model_error(self.bench.db, job.project_id, error.detail)
+            self._fail(job, error.code, error.detail, traceback.format_exc())
         except StudioError as error:
             self._fail(job, error.code, error.detail, traceback.format_exc())
         except Exception as error:  # the border: a job's bug must not end the worker
@@ -162,7 +173,7 @@ def explain(error: Exception) -> tuple[str, str]:
 
 def _end_with_parent() -> None:
     """The parent holds the other end of our standard input: its end is our end, however it came."""
-    while sys.stdin.buffer.read(4096):
+    while os.read(sys.stdin.fileno(), 4096):
         pass
     os._exit(0)
 

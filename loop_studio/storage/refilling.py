@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import heapq
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select, update
 from sqlalchemy.orm import Session
 
-from loop_studio.storage.database import Database, found
+from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.projects import Revision, revision_of
 from loop_studio.storage.schema import Assignment, Group, Job, Project, Prompt, now
 
 ROLLOUT_PRIORITY = 10  # also between the micro-batches of an update
+
+WAITED_FOR_PRIORITY = ROLLOUT_PRIORITY + 2
 
 NO_HUMAN_WEIGHT = "People's ratings have no weight in the reward, so no groups are made for them."
 ARCHIVED = "The project is archived."
@@ -48,6 +50,12 @@ def refill_in(session: Session, project: Project, revision: Revision) -> int:
         )
         session.flush()
     return lacking
+
+
+def hurry(session: Session, project_id: str) -> None:
+    """A rater waits: this project's rollouts go before those that only fill buffers."""
+    waiting = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
+    changed(session, update(Job).where(*waiting).values(priority=WAITED_FOR_PRIORITY))
 
 
 def paused_reason(session: Session, project: Project, revision: Revision) -> str:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from loop_studio.storage import raters
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import keep_active, revision_of
-from loop_studio.storage.refilling import holders, open_groups, refill_in
+from loop_studio.storage.refilling import holders, hurry, open_groups, refill_in
 from loop_studio.storage.schema import (
     Assignment,
     Group,
@@ -73,6 +73,7 @@ def next_for(
         group = next(choice.candidates(), None)
         if group is None:
             refill_in(session, project, revision)
+            hurry(session, project.id)
             return None
         assignment = hold(session, group, rater)
         refill_in(session, project, revision)
