@@ -8,6 +8,7 @@ On PostgreSQL the same functions lock the rows that they read in order to write.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,23 @@ _NOT_WRITABLE = "The database cannot be written; check the permissions of the da
 _BUSY = "The database was busy for 10 seconds; try again."
 
 Row = TypeVar("Row", bound=Base)
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """A full disk, a folder that cannot be written and a busy database become one sentence."""
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", error)
+        sentence = str(cause).lower()
+        if "disk is full" in sentence or getattr(cause, "sqlstate", "") == "53100":
+            raise DataFolderUnusable(DISK_FULL) from error
+        if "readonly database" in sentence or "unable to open database" in sentence:
+            raise DataFolderUnusable(_NOT_WRITABLE) from error
+        if "database is locked" in sentence:
+            raise Busy(_BUSY) from error
+        raise
 
 
 class Busy(StudioError):
@@ -57,7 +75,11 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._reader = sessionmaker(self.engine, expire_on_commit=False)
+        # SQLite's plain BEGIN is a snapshot; PostgreSQL has to be asked for one.
+        snapshot = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        self._reader = sessionmaker(
+            self.engine.execution_options(**snapshot), expire_on_commit=False
+        )
         self._writer = sessionmaker(
             self.engine.execution_options(write=True), expire_on_commit=False
         )
@@ -65,13 +87,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session for looking; whatever it changes is rolled back."""
-        with _in_plain_words(), self._reader() as session:
+        with in_plain_words(), self._reader() as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that may read before it writes."""
-        with _in_plain_words(), self._writer.begin() as session:
+        with in_plain_words(), self._writer.begin() as session:
             yield session
 
     def dispose(self) -> None:
@@ -126,18 +148,3 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-@contextmanager
-def _in_plain_words() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as error:
-        sentence = str(error.orig).lower()
-        if "disk is full" in sentence or getattr(error.orig, "sqlstate", "") == "53100":
-            raise DataFolderUnusable(DISK_FULL) from error
-        if "readonly database" in sentence or "unable to open database" in sentence:
-            raise DataFolderUnusable(_NOT_WRITABLE) from error
-        if "database is locked" in sentence:
-            raise Busy(_BUSY) from error
-        raise

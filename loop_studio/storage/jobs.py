@@ -19,6 +19,7 @@ from sqlalchemy import Update as UpdateStatement
 from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from loop_studio.errors import NotFound
 from loop_studio.storage.database import Database, changed
@@ -89,37 +90,48 @@ def claim(
     """The most urgent waiting job, now running under a lease of this worker; None if none waits."""
     with db.write() as session:
         _close_lapsed(session)
-        moment = now()
-        wanted = [or_(Job.state == "queued", _lapsed(moment))]
-        if kinds is not None:
-            wanted.append(Job.kind.in_(kinds))
-        if project_id is not None:
-            wanted.append(Job.project_id == project_id)
-        first = (
-            select(Job.id)
-            .where(*wanted)
-            .order_by(Job.priority.desc(), Job.created_at, Job.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-            .scalar_subquery()
-        )
-        taken = (
-            update(Job)
-            .where(Job.id == first)
-            .values(
-                state="running",
-                worker_id=worker_id,
-                attempt=Job.attempt + 1,
-                lease_until=moment + LEASE,
-                started_at=func.coalesce(Job.started_at, moment),
-            )
-            .returning(Job)
-        )
-        job = session.scalars(taken, execution_options={"synchronize_session": False}).one_or_none()
+        statement = claim_statement(worker_id, now(), kinds, project_id)
+        job = session.scalars(
+            statement, execution_options={"synchronize_session": False}
+        ).one_or_none()
         if job is not None and job.kind == "samples":
             mark = update(Samples).where(Samples.id == job.payload.get("samples_id"))
             changed(session, mark.values(status="running"))
         return job
+
+
+def claim_statement(
+    worker_id: str,
+    moment: datetime,
+    kinds: Sequence[str] | None,
+    project_id: str | None,
+) -> ReturningUpdate[Job]:
+    """One UPDATE that takes the most urgent job; select-then-update would hand some out twice."""
+    wanted = [or_(Job.state == "queued", _lapsed(moment))]
+    if kinds is not None:
+        wanted.append(Job.kind.in_(kinds))
+    if project_id is not None:
+        wanted.append(Job.project_id == project_id)
+    first = (
+        select(Job.id)
+        .where(*wanted)
+        .order_by(Job.priority.desc(), Job.created_at, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    return (
+        update(Job)
+        .where(Job.id == first)
+        .values(
+            state="running",
+            worker_id=worker_id,
+            attempt=Job.attempt + 1,
+            lease_until=moment + LEASE,
+            started_at=func.coalesce(Job.started_at, moment),
+        )
+        .returning(Job)
+    )
 
 
 def heartbeat(db: Database, job_ids: Sequence[str], worker_id: str) -> None:

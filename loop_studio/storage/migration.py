@@ -28,6 +28,7 @@ from loop_studio.storage.database import (
     broken_references,
     copy_sqlite,
     foreign_keys,
+    in_plain_words,
 )
 from loop_studio.storage.folder import make_folder
 
@@ -54,7 +55,8 @@ def migrate(settings: Settings) -> None:
     with _one_at_a_time(settings.data):
         db = Database(settings.resolved_database_url)
         try:
-            _upgrade(db, settings.data / "backups")
+            with in_plain_words():
+                _upgrade(db, settings.data / "backups")
         finally:
             db.dispose()
 
@@ -100,11 +102,14 @@ def _back_up(db: Database, backups: Path) -> None:
     backups.mkdir(exist_ok=True)
     target = backups / f"studio-{datetime.now(UTC):%Y%m%dT%H%M%S%f}.sqlite3"
     partial = target.with_suffix(".partial")
-    with db.engine.connect() as connection:
-        copy_sqlite(connection, partial)
-    with partial.open("rb") as copy:
-        os.fsync(copy.fileno())
-    partial.replace(target)
+    try:
+        with db.engine.connect() as connection:
+            copy_sqlite(connection, partial)
+        with partial.open("rb") as copy:
+            os.fsync(copy.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from loop_studio.storage.database import changed
-from loop_studio.storage.schema import ACTIVE, Group, Rating, Samples, Update, now
+from loop_studio.storage.database import changed, found
+from loop_studio.storage.schema import ACTIVE, Group, Project, Rating, Samples, Update, now
 from loop_studio.storage.worth import refresh
 
 
@@ -19,7 +19,7 @@ def settle_update(
         return
     ending.status, ending.finished_at, ending.eta_s = state, now(), None
     ending.error_code, ending.error_detail = code, detail
-    session.flush()
+    found(session, Project, ending.project_id, lock=True)
     _release(session, update_id)
 
 

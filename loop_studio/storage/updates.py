@@ -54,6 +54,8 @@ def cancel(db: Database, update_id: str) -> Update:
     Raises Conflict `already_finished` when it has succeeded or failed.
     """
     with db.write() as session:
+        # The job first, as the worker does: two that lock in opposite orders wait for ever.
+        session.scalars(select(Job.id).where(Job.update_id == update_id).with_for_update()).all()
         ending = found(session, Update, update_id, lock=True)
         if ending.status in {"succeeded", "failed"}:
             raise Conflict(

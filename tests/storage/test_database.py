@@ -60,14 +60,14 @@ def test_read_then_write_from_several_processes_never_meets_a_locked_database(
 ) -> None:
     add(db, "0")
     spawn = multiprocessing.get_context("spawn")
-    processes = [spawn.Process(target=count_up, args=(db.url, 30)) for _ in range(4)]
+    processes = [spawn.Process(target=count_up, args=(db.url, 30)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0, 0]
+    assert [process.exitcode for process in processes] == [0, 0, 0]
     with db.read() as session:
-        assert session.scalars(select(Project.name)).one() == "120"
+        assert session.scalars(select(Project.name)).one() == "90"
 
 
 def fill(db: Database) -> None:

@@ -1,4 +1,5 @@
 import shutil
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,21 @@ def test_an_upgrade_that_fails_half_way_leaves_the_old_schema(
     assert state(db) == "older"
     assert "extra" not in inspect(db.engine).get_table_names()
     assert "note" not in [column["name"] for column in inspect(db.engine).get_columns("projects")]
+
+
+def test_a_disk_too_full_for_the_backup_stops_the_upgrade_with_one_sentence(
+    settings: Settings, db: Database, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_connection: object, target: Path) -> None:
+        target.write_bytes(b"half")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=""))
+    monkeypatch.setattr(migration, "copy_sqlite", full)
+    with pytest.raises(DataFolderUnusable, match="The disk is full"):
+        migrate(settings)
+    assert state(db) == "older"
+    assert list((settings.data / "backups").iterdir()) == []
 
 
 def test_a_newer_database_is_refused_with_a_sentence(settings: Settings, db: Database) -> None:
