@@ -125,8 +125,9 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # This answer is made outside every middleware, so it carries the release itself.
-    log.error("unexpected error at %s", request.url.path, exc_info=error)
+    # The server logs the traceback. This answer is made outside every middleware, so it carries
+    # the release itself.
+    log.error("unexpected %s at %s %r", type(error).__name__, request.method, request.url.path)
     return problem(
         500,
         "internal_error",

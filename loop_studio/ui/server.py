@@ -98,7 +98,7 @@ def _route(app: FastAPI) -> None:
 _entrances = APIRouter(include_in_schema=False)
 
 
-@_entrances.get("/")
+@_entrances.api_route("/", methods=["GET", "HEAD"])
 async def front_door(request: Request) -> Response:
     """People come to rate."""
     query = request.url.query
@@ -112,8 +112,5 @@ async def nowhere(request: Request) -> Response:
 
     Without it the pages, mounted at `/`, would answer in a shape of their own.
     """
-    matches = [
-        route.matches({**request.scope, "path": request.scope["path"]})[0]
-        for route in request.app.router.routes
-    ]
+    matches = [route.matches(request.scope)[0] for route in request.app.router.routes]
     raise HTTPException(405 if Match.PARTIAL in matches else 404)

@@ -29,13 +29,15 @@ def started(migrated_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return data
 
 
-def studio_in(started: Path, data: Path, app: FastAPI | None = None, **values: Any) -> Studio:
+def studio_in(
+    started: Path, data: Path, app: FastAPI | None = None, with_pages: bool = False, **values: Any
+) -> Studio:
     """A studio over a data folder of its own; an `app` already made is given the new stores."""
     shutil.copytree(started, data)
     settings = Settings(data=data, **values)
     db, files = Database(settings.resolved_database_url), FileStore(settings.files)
     if app is None:
-        return Studio(create_app(settings, db, files, with_pages=False), settings, db, files)
+        app = create_app(settings, db, files, with_pages=with_pages)
     app.state.settings, app.state.database, app.state.files = settings, db, files
     return Studio(app, settings, db, files)
 
@@ -64,7 +66,8 @@ def open_app(started: Path, tmp_path_factory: pytest.TempPathFactory) -> FastAPI
 def studio(started: Path, open_app: FastAPI, tmp_path: Path) -> Iterator[Studio]:
     """A studio on loopback that asks for nothing."""
     studio = studio_in(started, tmp_path / "data", open_app)
-    yield studio
+    with studio.client:
+        yield studio
     studio.db.dispose()
 
 
@@ -78,7 +81,8 @@ def locked(studio_with: Callable[..., Studio]) -> Studio:
 def reader(started: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """One open studio for all tests of a module that change nothing."""
     studio = studio_in(started, tmp_path_factory.mktemp("reader") / "data")
-    yield studio
+    with studio.client:
+        yield studio
     studio.db.dispose()
 
 
@@ -87,5 +91,6 @@ def locked_reader(started: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     """One studio with a password for all tests of a module that never sign in."""
     data = tmp_path_factory.mktemp("locked") / "data"
     studio = studio_in(started, data, password=PASSWORD)
-    yield studio
+    with studio.client:
+        yield studio
     studio.db.dispose()

@@ -248,6 +248,19 @@ class TestSamples:
     def test_wrong_samples_are_refused(self, studio, fields):
         is_problem(self.ask(studio, **fields), 422, "invalid_value")
 
+    def test_a_version_shows_its_probe_wall_once_there_is_one(self, studio):
+        base = versions.live(studio.db, studio.project)
+        path = f"versions/{base.id}/probe"
+        is_problem(studio.api("GET", path), 404, "no_probe")
+        wall = samples.create_probe(studio.db, base.id)
+        samples.add_images(
+            studio.db, wall.id, [groups.NewImage(0, 1, 1, 1, stored(studio, png(3), ".png"))]
+        )
+        shown = studio.api("GET", path).json()
+        assert (shown["id"], shown["status"]) == (wall.id, "queued")
+        assert [image["prompt"] for image in shown["images"]] == ["a red circle"]
+        is_problem(studio.api("GET", "versions/unknown/probe"), 404, "not_found")
+
     def test_256_pictures_are_the_most(self, studio):
         fields = {"prompts": ["a red circle"] * 16, "seeds": list(range(16))}
         assert self.ask(studio, **fields).status_code == 202
