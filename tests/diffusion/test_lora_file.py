@@ -1,0 +1,173 @@
+"""A published adapter, read back by the studio and by diffusers, makes the same pictures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionPipeline
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from loop_studio.diffusion.adapters import LoraShape
+from loop_studio.diffusion.lora_file import (
+    Checkpoint,
+    diffusers_lora,
+    kohya_lora,
+    optimizer_state,
+    pack_checkpoint,
+    restore_optimizer,
+    unpack_checkpoint,
+)
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.errors import ModelUnusable
+from loop_studio.rl.types import Sampler
+from tests import tiny
+from tests.diffusion.judging import SAMPLER, adamw, rolled_out, same, update
+
+SHAPES = {
+    "all layers, alpha half the rank": LoraShape(rank=4, alpha=2.0, targets="all"),
+    "attention, alpha three times the rank": LoraShape(rank=2, alpha=6.0, targets="attention"),
+}
+PROMPTS, SEEDS = ["a cat", "a dog"], [5, 6]
+
+
+def checkpoint(policy: StableDiffusionPolicy, shape: LoraShape) -> Checkpoint:
+    return Checkpoint(policy.adapters.state("live"), shape, optimizer={}, scaler={})
+
+
+def plain_pipeline(shape: LoraShape) -> StableDiffusionPipeline:
+    """diffusers' own pipeline on the same base model, as a person would load it."""
+    parts = tiny.policy(shape=shape)
+    parts.adapters.use("base")
+    parts.unet.delete_adapters(["live", "learner", "archive"])
+    parts.unet.unload_lora()
+    return StableDiffusionPipeline(
+        unet=parts.unet,
+        vae=parts.vae,
+        text_encoder=parts.text_encoder,
+        tokenizer=parts.tokenizer,
+        scheduler=DDIMScheduler(**tiny.SCHEDULE),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+
+
+def pictures(pipeline: StableDiffusionPipeline) -> NDArray[np.uint8]:
+    pipeline.set_progress_bar_config(disable=True)
+    images = pipeline(
+        PROMPTS,
+        num_inference_steps=SAMPLER.num_inference_steps,
+        guidance_scale=SAMPLER.guidance_scale,
+        eta=SAMPLER.eta,
+        height=32,
+        width=32,
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
+        output_type="np",
+    ).images
+    return (images * 255).round().astype(np.uint8)
+
+
+def largest_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
+    return int(np.abs(first.astype(int) - second.astype(int)).max())
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("kind", ["diffusers", "kohya"])
+def test_a_downloaded_lora_makes_the_studios_pictures_in_diffusers(
+    tmp_path: Path, shape: LoraShape, kind: str
+) -> None:
+    policy = tiny.policy(shape=shape)
+    ours = policy.sample(PROMPTS, SEEDS, SAMPLER, "live")
+    stored = checkpoint(policy, shape)
+    data = diffusers_lora(stored) if kind == "diffusers" else kohya_lora(stored, name="x", facts={})
+    (tmp_path / "lora.safetensors").write_bytes(data)
+    pipeline = plain_pipeline(shape)
+    without = pictures(pipeline)
+    pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
+    theirs = pictures(pipeline)
+    assert largest_difference(ours, theirs) < 2
+    assert largest_difference(ours, without) > 10
+
+
+def test_a_checkpoint_read_into_a_fresh_model_makes_the_same_pictures_pixel_for_pixel() -> None:
+    policy = tiny.policy()
+    ours = policy.sample(PROMPTS, SEEDS, SAMPLER, "live")
+    found = unpack_checkpoint(pack_checkpoint(checkpoint(policy, tiny.SHAPE)))
+    assert found.shape == tiny.SHAPE
+    other = tiny.policy(shape=LoraShape(2, 1.0, "attention"))
+    other.adapters.load("live", found.adapter, found.shape)
+    assert same(other.adapters.state("live"), policy.adapters.state("live"))
+    assert (other.sample(PROMPTS, SEEDS, SAMPLER, "live") == ours).all()
+
+
+def test_an_update_after_a_reload_is_bit_identical_to_not_having_stopped() -> None:
+    policy = tiny.policy()
+    groups = rolled_out(policy, 4, k=2, sampler=Sampler(4, 1.0, 1.0))
+    first, second = groups[:2], groups[2:]
+    optimizer = adamw(policy)
+    update(policy, first, optimizer=optimizer, seed=1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    data = pack_checkpoint(
+        Checkpoint(
+            policy.adapters.state("learner"),
+            tiny.SHAPE,
+            optimizer_state(optimizer, policy.adapters.parameters("learner")),
+            scaler.state_dict(),
+        )
+    )
+    expected = update(policy, second, optimizer=optimizer, seed=2)
+
+    resumed = tiny.policy(trained=False)
+    resumed.adapters.load("live", policy.adapters.state("live"), tiny.SHAPE)
+    found = unpack_checkpoint(data)
+    resumed.adapters.load("learner", found.adapter, found.shape)
+    continued = adamw(resumed)
+    restore_optimizer(continued, resumed.adapters.parameters("learner"), found.optimizer)
+    assert same(update(resumed, second, optimizer=continued, seed=2), expected)
+    assert torch.amp.GradScaler("cpu").state_dict() != scaler.state_dict() == found.scaler
+
+    forgetful = tiny.policy(trained=False)
+    forgetful.adapters.load("learner", found.adapter, found.shape)
+    assert not same(update(forgetful, second, seed=2), expected)  # the moments matter
+
+
+def test_an_empty_optimizer_state_starts_afresh() -> None:
+    policy = tiny.policy()
+    optimizer = adamw(policy)
+    assert optimizer_state(optimizer, policy.adapters.parameters("learner")) == {}
+    restore_optimizer(optimizer, policy.adapters.parameters("learner"), {})
+    assert not optimizer.state
+
+
+def test_a_damaged_checkpoint_gives_one_sentence() -> None:
+    stored = checkpoint(tiny.policy(), tiny.SHAPE)
+    data = pack_checkpoint(stored)
+    for damaged in (b"", data[:8], data[:200], data[:-1], diffusers_lora(stored)):
+        with pytest.raises(ModelUnusable, match="file of this version is damaged"):
+            unpack_checkpoint(damaged)
+
+
+def test_a_kohya_file_names_the_true_alpha_and_what_people_should_know(tmp_path: Path) -> None:
+    policy = tiny.policy()
+    facts = {"loop.update": "7"}
+    data = kohya_lora(checkpoint(policy, tiny.SHAPE), name="Starter-u7", facts=facts)
+    (tmp_path / "lora.safetensors").write_bytes(data)
+    with safe_open(tmp_path / "lora.safetensors", "pt") as file:
+        keys, header = list(file.keys()), file.metadata()
+        alphas = {file.get_tensor(key).item() for key in keys if key.endswith(".alpha")}
+    assert alphas == {8.0}
+    assert all(key.startswith("lora_unet_") for key in keys)
+    layers = {name.split(".lora_")[0] for name in policy.adapters.state("live")}
+    assert len(keys) == 3 * len(layers)
+    assert header["ss_network_dim"] == "4"
+    assert header["ss_network_alpha"] == "8.0"
+    assert header["loop.update"] == "7"
+    assert header["ss_output_name"] == "Starter-u7"
+    again = kohya_lora(checkpoint(policy, tiny.SHAPE), name="Starter-u7", facts=facts)
+    length = int.from_bytes(again[:8], "little")
+    assert json.loads(again[8 : 8 + length])["__metadata__"] == header
