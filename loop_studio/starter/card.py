@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from loop_studio.starter import paths
 from loop_studio.starter.evaluate import (
     ETA,
     GUIDANCE,
     SECTIONS,
     STEPS,
+    Sampled,
     Section,
-    generate,
     load_pipeline,
     measure_section,
     measure_tastes,
+    sample,
 )
 from loop_studio.starter.measures import (
     agreement,
@@ -24,13 +27,13 @@ from loop_studio.starter.measures import (
     scorer_on_groups,
     scorer_on_rendered,
 )
-from loop_studio.starter.prompts import EVALUATION_PROMPTS, HELD_OUT_ONE_OBJECT
+from loop_studio.starter.prompts import EVALUATION_PROMPTS
 from loop_studio.starter.scorer import Scorer
 from loop_studio.starter.shares import Share
 
 LABELLED = Path("tests") / "starter" / "labelled"  # pictures judged by eye, in the repository
 RENDERED_SEED = 90_001  # of no training
-SCORED_EACH = 8  # pictures per prompt on which the scorer's order is measured
+TASTE_SEEDS_EACH = 4
 
 ROW_NAMES = {
     "all_right": "everything the prompt says",
@@ -50,26 +53,36 @@ def card_text(folder: Path) -> str:
         _INTRODUCTION,
         f"Measured with {STEPS} DDIM steps, eta {ETA:g}, guidance {GUIDANCE:g}.",
     ]
-    for section in SECTIONS:
+    groups = []
+    for number, section in enumerate(SECTIONS):
+        groups.append(sample(pipeline, section.prompts, section.seeds_each, 10_000 * number))
         names = TWO_OBJECT_NAMES if section.title == "Two objects" else ROW_NAMES
-        parts += [_heading(section), _table(measure_section(pipeline, section), names)]
-    parts += ["## Tastes before any teaching", _TASTES, _table(measure_tastes(pipeline), {})]
+        parts += [_heading(section), _table(measure_section(groups[-1], section.attributes), names)]
+    groups.append(sample(pipeline, EVALUATION_PROMPTS, TASTE_SEEDS_EACH, 90_000))
+    parts += ["## Tastes before any teaching", _TASTES, _table(measure_tastes(groups[-1]))]
+    parts += ["## Scorer: right above wrong, within the groups above"]
+    parts += [_table(_scorer_on(groups, folder / paths.SCORER_FOLDER.name))]
+    return "\n\n".join([*parts, *_reader_parts(folder)]) + "\n"
+
+
+def _scorer_on(groups: list[Sampled], folder: Path) -> dict[str, Share]:
+    pictures = np.concatenate([group.pictures for group in groups])
+    return scorer_on_groups(
+        Scorer(folder), pictures, [p for group in groups for p in group.prompts]
+    )
+
+
+def _reader_parts(folder: Path) -> list[str]:
+    """What the card says of the readers, all on rendered scenes but for the labels."""
+    twins = scorer_on_rendered(Scorer(folder / paths.SCORER_FOLDER.name), 600, RENDERED_SEED + 2)
+    parts = ["## Scorer: right above wrong, rendered twins", _table(twins)]
     parts += ["## Referee on rendered scenes", _table(referee_on_rendered(2000, RENDERED_SEED))]
-    parts += [
-        "## Rater's eye on rendered scenes",
-        _table({"texture": eye_on_rendered(2000, RENDERED_SEED + 1)}),
-    ]
+    eye = {"texture": eye_on_rendered(2000, RENDERED_SEED + 1)}
+    parts += ["## Rater's eye on rendered scenes", _table(eye)]
     if (LABELLED / "labels.json").is_file():
         parts += ["## Referee against labels made by eye", _LABELS]
         parts += [_table(agreement(load_labelled(LABELLED)))]
-    scorer = Scorer(folder / paths.SCORER_FOLDER.name)
-    rendered = scorer_on_rendered(scorer, 600, RENDERED_SEED + 2)
-    prompts = [p for p in EVALUATION_PROMPTS + HELD_OUT_ONE_OBJECT for _ in range(SCORED_EACH)]
-    pictures = generate(pipeline, prompts, range(50_000, 50_000 + len(prompts)))
-    parts += ["## Scorer: right above wrong, rendered twins", _table(rendered)]
-    parts += ["## Scorer: right above wrong, within generated groups"]
-    parts += [_table(scorer_on_groups(scorer, pictures, prompts))]
-    return "\n\n".join(parts) + "\n"
+    return parts
 
 
 def _heading(section: Section) -> str:

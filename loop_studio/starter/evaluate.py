@@ -13,7 +13,6 @@ from PIL import Image
 
 from loop_studio.starter.eye import TASTES, satisfies
 from loop_studio.starter.prompts import (
-    EVALUATION_PROMPTS,
     HELD_OUT_COUNTS,
     HELD_OUT_ONE_OBJECT,
     HELD_OUT_TWO_OBJECTS,
@@ -85,22 +84,33 @@ SECTIONS = (
 )
 
 
-def measure_section(
-    pipeline: StableDiffusionPipeline, section: Section, first_seed: int = 0
-) -> dict[str, Share]:
-    """Shares by attribute for one section."""
-    prompts = [prompt for prompt in section.prompts for _ in range(section.seeds_each)]
-    seeds = range(first_seed, first_seed + len(prompts))
-    verdicts = verdict(generate(pipeline, prompts, seeds), prompts)
-    return {attribute: share_right(verdicts, attribute) for attribute in section.attributes}
+@dataclass(frozen=True)
+class Sampled:
+    """Pictures and what was asked for."""
+
+    prompts: list[str]
+    pictures: np.ndarray  # (N, 64, 64, 3) uint8
 
 
-def measure_tastes(pipeline: StableDiffusionPipeline, seeds_each: int = 4) -> dict[str, Share]:
-    """Base shares of the four tastes on the evaluation prompts."""
-    prompts = [prompt for prompt in EVALUATION_PROMPTS for _ in range(seeds_each)]
-    pictures = generate(pipeline, prompts, range(10_000, 10_000 + len(prompts)))
+def sample(
+    pipeline: StableDiffusionPipeline, prompts: Sequence[str], seeds_each: int, first_seed: int
+) -> Sampled:
+    """Each prompt with `seeds_each` seeds of its own."""
+    asked = [prompt for prompt in prompts for _ in range(seeds_each)]
+    seeds = range(first_seed, first_seed + len(asked))
+    return Sampled(asked, generate(pipeline, asked, seeds))
+
+
+def measure_section(sampled: Sampled, attributes: Sequence[str]) -> dict[str, Share]:
+    """Shares by attribute, judged by the referee."""
+    verdicts = verdict(sampled.pictures, sampled.prompts)
+    return {attribute: share_right(verdicts, attribute) for attribute in attributes}
+
+
+def measure_tastes(sampled: Sampled) -> dict[str, Share]:
+    """Shares of the four tastes, judged by the rater's eye."""
     shares = {}
     for taste in TASTES:
-        hits = satisfies(taste, pictures, prompts)
+        hits = satisfies(taste, sampled.pictures, sampled.prompts)
         shares[taste] = Share(int(hits.sum()), len(hits))
     return shares

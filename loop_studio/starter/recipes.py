@@ -13,7 +13,7 @@ EXPORT_EVERY = 300  # steps of the denoiser
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
     "diffusion": Recipe(
-        steps=3_000,
+        steps=4_000,
         peak_learning_rate=1e-3,
         seed=12,
         weight_decay=0.01,

@@ -58,7 +58,7 @@ class Training:
         self._state_file = state_file
         self._parameters = [p for p in module.parameters() if p.requires_grad]
         self._optimizer = torch.optim.AdamW(
-            self._parameters, weight_decay=recipe.weight_decay, betas=recipe.betas
+            self._parameters, weight_decay=recipe.weight_decay, betas=recipe.betas, fused=True
         )
         self._average = [p.detach().clone() for p in self._parameters]
         if state_file.exists():

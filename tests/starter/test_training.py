@@ -71,22 +71,17 @@ STAGES = [_vae, _denoiser, _scorer, _eye, _referee]
 
 @pytest.mark.parametrize("build", STAGES)
 def test_a_killed_training_resumes_bit_identically(build, tmp_path: Path):
-    whole = _train(build, tmp_path / "whole.pt", until=4)
-    _train(build, tmp_path / "killed.pt", until=2)
-    resumed = _train(build, tmp_path / "killed.pt", until=4)
-    assert whole.step == resumed.step == 4
+    whole = _train(build, tmp_path / "whole.pt", until=3)
+    killed = _train(build, tmp_path / "killed.pt", until=1)
+    resumed = _train(build, tmp_path / "killed.pt", until=3)
+    assert whole.step == resumed.step == 3
     for one, other in (
         (whole.module.state_dict(), resumed.module.state_dict()),
         (whole.averaged().state_dict(), resumed.averaged().state_dict()),
     ):
         assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-@pytest.mark.parametrize("build", STAGES)
-def test_a_step_changes_the_weights(build, tmp_path: Path):
-    before = _train(build, tmp_path / "a.pt", until=1).module.state_dict()
-    after = _train(build, tmp_path / "b.pt", until=2).module.state_dict()
-    assert any(not torch.equal(before[name], after[name]) for name in before)
+    early, late = killed.module.state_dict(), resumed.module.state_dict()
+    assert any(not torch.equal(early[name], late[name]) for name in early)
 
 
 def _train(build, state_file: Path, until: int) -> Training:
