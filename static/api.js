@@ -70,6 +70,10 @@ export async function request(method, path, { onEmpty, ...options } = {}) {
     return null;
   }
   const body = await response.json().catch(() => ({}));
+  if (response.status === 401) {
+    window.dispatchEvent(new Event("loop-signed-out"));
+    throw new ApiError(401, { ...body, detail: "You are signed out." }, null);
+  }
   if (!response.ok) throw new ApiError(response.status, body, seconds(response));
   return body;
 }

@@ -53,7 +53,7 @@ export class Live extends EventTarget {
     clearTimeout(this.#timer);
     if (document.hidden) return;
     const busy = this.#isActive() || this.status?.generation === "running";
-    this.#timer = setTimeout(() => this.now(), busy ? 1000 : 5000);
+    this.#timer = setTimeout(() => this.now(), busy ? 1000 : this.error ? 2000 : 5000);
   }
 
   #visible() {

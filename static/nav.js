@@ -1,5 +1,5 @@
 // <loop-nav page="rate">: the pages, the project, a new project. It keeps the project in every link.
-import { PAGES, pageUrl } from "./address.js";
+import { PAGES, ROOT, pageUrl } from "./address.js";
 import { post } from "./api.js";
 import { StudioElement, define, h } from "./element.js";
 import { openProjectPatiently } from "./project.js";
@@ -34,6 +34,7 @@ class Nav extends StudioElement {
       ),
     );
     this.#showLinks(null);
+    window.addEventListener("loop-signed-out", () => this.#offerSignIn());
     const { project, projects } = await openProjectPatiently();
     this.project = project;
     this.#showLinks(project.id);
@@ -54,6 +55,15 @@ class Nav extends StudioElement {
         return h("li", {}, h("a", { href: pageUrl(name, projectId), "aria-current": here }, title));
       }),
     );
+  }
+
+  // The session has ended; what waits in the outbox is sent after signing in again.
+  #offerSignIn() {
+    if (this.root.querySelector(".signed-out")) return;
+    const url = new URL("login", ROOT);
+    url.searchParams.set("next", location.pathname.replace(ROOT.pathname, "/") + location.search);
+    const link = h("a", { href: url.href }, "Sign in again");
+    this.root.append(h("p", { class: "signed-out", role: "alert" }, "You are signed out; nothing is lost. ", link));
   }
 
   #go() {

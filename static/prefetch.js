@@ -5,6 +5,7 @@
 import { get, picture } from "./api.js";
 
 const AHEAD = 8;
+const FIRST_WAIT = 400;
 const LONGEST_WAIT = 8000;
 
 // Loads and decodes a group's pictures; the very elements are shown later.
@@ -28,6 +29,7 @@ export class Prefetch extends EventTarget {
   #timer = null;
   #asking = false;
   #closed = false;
+  #wait = FIRST_WAIT; // ms until the next try while the line is down
 
   // `held()` gives the ids the server must leave out: on screen, or judged and not yet sent.
   constructor({ projectId, rater, held, liveVersion }) {
@@ -86,7 +88,6 @@ export class Prefetch extends EventTarget {
 
   async #fill() {
     this.#asking = true;
-    let wait = 400;
     while (!this.#closed && this.#wanted()) {
       try {
         const retry = await this.#ask();
@@ -94,10 +95,11 @@ export class Prefetch extends EventTarget {
           this.#plan(retry * 1000);
           break;
         }
-        wait = 400;
+        this.#wait = FIRST_WAIT;
       } catch (error) {
         this.#become({ kind: "trouble", error });
-        this.#plan(Math.max(wait, (error.retryAfter ?? 0) * 1000));
+        this.#plan(Math.max(this.#wait, (error.retryAfter ?? 0) * 1000));
+        this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
         break;
       }
     }

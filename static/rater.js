@@ -1,7 +1,8 @@
 // <loop-rater>: one group after the other, judged by a key, a click or a touch.
 //
 // For tests and measurements the element carries data-state (asking, empty, painting, painted),
-// data-group and data-mode while a group is on screen, and data-waiting (answers not yet sent);
+// data-group while a group is on screen, data-mode, data-ahead (groups decoded in advance) and
+// data-waiting (answers not yet sent);
 // it fires `painted` {group} in the frame that shows a group, and each wait from key to that frame
 // is a performance measure named "loop:key-to-paint".
 import { recall, remember } from "./address.js";
@@ -64,7 +65,10 @@ class Rater extends StudioElement {
       held: () => [this.#current?.id, ...this.outbox.pendingGroups()].filter(Boolean),
       liveVersion: () => this.live.status?.live_version ?? null,
     });
-    this.queue.addEventListener("ready", () => this.#current || this.#advance());
+    this.queue.addEventListener("ready", () => {
+      this.dataset.ahead = this.queue.length;
+      if (!this.#current) this.#advance();
+    });
     this.queue.addEventListener("change", () => this.#current || this.#showEmpty());
     for (const group of [...this.memory.again].reverse()) {
       await this.queue.putFirst(group).catch(() => this.memory.forgetAgain(group.id));
@@ -209,6 +213,7 @@ class Rater extends StudioElement {
   // Show the next group now, or say when it comes.
   async #advance() {
     const group = this.queue.take();
+    this.dataset.ahead = this.queue.length;
     this.#painted = false;
     this.#current = group;
     delete this.dataset.group;
@@ -297,7 +302,9 @@ class Rater extends StudioElement {
   #liveChanged() {
     this.status.show();
     if (!this.#current) this.#showEmpty();
-    if (this.queue && !this.queue.length) this.queue.fill();
+    if (this.live.error || !this.queue) return;
+    if (!this.queue.length) this.queue.fill();
+    if (this.outbox.trouble) this.outbox.send(); // the studio answers again
   }
 }
 
