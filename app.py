@@ -21,6 +21,7 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -31,6 +32,9 @@ from loop_studio.settings import Settings
 from loop_studio.storage import folder, migration
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
+
+if TYPE_CHECKING:
+    from loop_studio.jobs.supervisor import Supervisor
 
 STOP_GRACE_S = 3
 
@@ -118,7 +122,7 @@ def _open(settings: Settings) -> Database:
     return db
 
 
-def _start_worker(settings: Settings, db: Database):  # type: ignore[no-untyped-def]
+def _start_worker(settings: Settings, db: Database) -> Supervisor:
     from loop_studio.jobs.supervisor import Supervisor
 
     supervisor = Supervisor(settings, db)
