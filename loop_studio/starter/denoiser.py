@@ -22,7 +22,7 @@ from loop_studio.starter.paths import replace_folder
 from loop_studio.starter.training import StepLoss
 from loop_studio.starter.words import write_words
 
-BATCH = 32
+BATCH = 16  # per process; trained with two
 EMPTY_CAPTIONS = 0.1  # share, for classifier-free guidance
 
 

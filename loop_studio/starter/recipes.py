@@ -13,12 +13,13 @@ EXPORT_EVERY = 300  # steps of the denoiser
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
     "diffusion": Recipe(
-        steps=4_000,
+        steps=4_200,
         peak_learning_rate=1e-3,
         seed=12,
         weight_decay=0.01,
         ema_decay=0.998,
         save_every=100,
+        decay_share=0.52,
     ),
     "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),

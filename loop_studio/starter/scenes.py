@@ -22,4 +22,4 @@ def scenes_on_disk(work: Path, count: int, seed: int) -> tuple[np.ndarray, list[
         partial = captions_file.with_suffix(".partial")
         partial.write_text(json.dumps([scene.caption for scene in scenes]))
         os.replace(partial, captions_file)  # last: its presence says that all is there
-    return np.load(pictures_file), json.loads(captions_file.read_text())
+    return np.load(pictures_file, mmap_mode="r"), json.loads(captions_file.read_text())

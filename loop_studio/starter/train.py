@@ -2,7 +2,8 @@
 
 Stages, in order: vae, latents, diffusion, scorer, eye, referee, card. Each can be killed and
 started again; it goes on from its last saved step in the work folder. About two hours on two
-cores. The diffusion stage exports a usable folder every `EXPORT_EVERY` steps.
+cores. The diffusion stage exports a usable folder every `EXPORT_EVERY` steps; it may be spread over
+processes: `python -m torch.distributed.run --nproc-per-node 2 -m loop_studio.starter.train ...`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from diffusers import AutoencoderKL
 from transformers import CLIPTokenizer
 
@@ -31,7 +33,7 @@ from loop_studio.starter.readers import train_eye, train_referee, train_scorer
 from loop_studio.starter.recipes import EXPORT_EVERY, SCENE_SEED, SCENES, Order
 from loop_studio.starter.scenes import scenes_on_disk
 from loop_studio.starter.tokens import train_tokenizer
-from loop_studio.starter.training import Training
+from loop_studio.starter.training import Training, rank
 from loop_studio.starter.vae import build_vae, encode_all, normalise_latents, vae_loss
 
 NORMALISE_ON = 4_000  # scenes that fix the mean and scale of the latents
@@ -75,7 +77,7 @@ def train_diffusion(order: Order) -> None:
     denoiser = build_denoiser(tokenizer)
     training = Training(denoiser, recipe, order.work / "diffusion.pt")
     for step in training.run(denoising_loss(denoiser, data)):
-        if step % EXPORT_EVERY == 0 or step == recipe.steps:
+        if rank() == 0 and (step % EXPORT_EVERY == 0 or step == recipe.steps):
             averaged = training.averaged()
             assert isinstance(averaged, Denoiser)
             folder = order.out / paths.DIFFUSION_FOLDER.name
@@ -115,6 +117,8 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.stage == "all" and chosen.steps is not None:
         parser.error("--steps is for one stage: name it with --stage")
+    if dist.is_torchelastic_launched():
+        dist.init_process_group("gloo")
     order = Order(chosen.work, chosen.out, chosen.steps)
     for stage in STAGES if chosen.stage == "all" else [chosen.stage]:
         STAGES[stage](order)

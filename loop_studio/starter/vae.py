@@ -40,7 +40,7 @@ def build_vae(widths: tuple[int, int, int] = (16, 32, 64)) -> AutoencoderKL:
 
 def to_tensor(pictures: np.ndarray) -> Tensor:
     """Pictures (B, 64, 64, 3) uint8 to (B, 3, 64, 64) in [-1, 1]."""
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
 
 
 def vae_loss(vae: AutoencoderKL, pictures: np.ndarray) -> StepLoss:
