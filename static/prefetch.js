@@ -41,12 +41,12 @@ export class Prefetch extends EventTarget {
     return this.#queue.length;
   }
 
-  // The next group, or null. Groups of the live version first: they teach most.
+  // The next group, or null. Groups of the live version first: they teach most. Call fill() once
+  // `held()` knows of it, so that it is not asked for again.
   take() {
     const live = this.liveVersion();
     const fresh = this.#queue.findIndex((group) => group.first || group.version === live);
     const [group] = this.#queue.splice(Math.max(0, fresh), 1);
-    this.fill();
     return group ?? null;
   }
 
@@ -121,7 +121,7 @@ export class Prefetch extends EventTarget {
       this.#become({ kind: this.#queue.length ? "ready" : "empty" });
       return Math.min(retry, LONGEST_WAIT / 1000);
     }
-    if (this.#has(group.id)) return 1; // asked while it was being judged here
+    if (this.#has(group.id)) return 0.2; // it was judged here or elsewhere meanwhile
     this.#become({ kind: "ready" });
     this.#decode(group);
     return null;

@@ -34,9 +34,13 @@ function figures(versions) {
   return list;
 }
 
+// True once every version is measured; until then it is worth asking again.
 export async function showProgress(node, projectId) {
   const { versions } = await get(`projects/${projectId}/versions`);
   const list = figures(versions);
   const nothing = h("p", { class: "quiet" }, "The first measurement comes with the first version; its probe pictures are made right after publishing.");
+  const open = [...node.querySelectorAll("details")].map((details) => details.open);
   node.replaceChildren(h("h2", {}, "Progress by version"), ...(list.length ? list : [nothing]));
+  node.querySelectorAll("details").forEach((details, index) => (details.open = open[index] ?? false));
+  return versions.length > 1 && versions.every((version) => version.metrics?.probe);
 }

@@ -3,7 +3,7 @@ import { h, icon, key } from "./element.js";
 import { KEYS, MODES } from "./gestures.js";
 
 const LONG_PRESS = 450;
-const FOOT = 46;
+const FOOT = 50;
 
 // After the frame in which the present state of the page is on screen.
 const nextFrame = () =>
@@ -134,8 +134,11 @@ export class Stage {
     const turn = ++this.#showing;
     this.#makeTiles(group.images.length, mode);
     group.images.forEach((image, index) => this.#tiles[index].place(image, group.pictures[index]));
-    this.size = group.images[0];
-    this.layout();
+    const [{ width, height }] = group.images;
+    if (this.size?.width !== width || this.size?.height !== height || this.laidOut !== group.images.length) {
+      this.size = { width, height };
+      this.layout();
+    }
     this.mark(mode, gesture);
     await Promise.all(group.pictures.map((picture) => picture.decode()));
     await nextFrame();
@@ -169,9 +172,12 @@ export class Stage {
 
   // Columns and side length that make the pictures largest; small pictures by whole pixels.
   layout() {
-    const { clientWidth: width, clientHeight: height } = this.node;
+    const room = getComputedStyle(this.node);
+    const width = this.node.clientWidth - 2 * parseFloat(room.paddingLeft);
+    const height = this.node.clientHeight - parseFloat(room.paddingTop) - parseFloat(room.paddingBottom);
     const count = this.#tiles.length;
     if (!width || !count || !this.size) return;
+    this.laidOut = count;
     const shape = this.size.height / this.size.width;
     const gap = width < 600 ? 8 : 16;
     let [columns, side] = [1, 0];

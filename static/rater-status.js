@@ -9,7 +9,7 @@ export function workerSentence(worker) {
   return {
     none: "No worker is running, so no pictures are made; start the studio with its worker.",
     starting: "The worker is starting.",
-    lost: "The worker has stopped and does not come back by itself; see the studio's log.",
+    lost: `The worker has stopped answering. ${worker?.last_words ?? "If it does not come back, see the studio's log."}`,
   }[worker?.state];
 }
 
@@ -31,8 +31,9 @@ function goal(status, settling) {
   const usable = status.usable_groups;
   const { min_groups: least, auto_update_groups: auto } = status;
   const after = settling ? ` (${settling} being sent)` : "";
+  if (status.can_update && usable < least) return [1, 1, "Automatic scores can be learned from"];
   if (usable < least) return [usable, least, `${usable} of ${least} usable groups to fine-tune${after}`];
-  if (auto) return [usable, auto, `${usable} of ${auto} usable groups until it fine-tunes by itself${after}`];
+  if (auto) return [usable, auto, `${usable} of ${auto} usable groups, then it fine-tunes itself${after}`];
   return [usable, usable, `${plural(usable, "usable group")} wait to be learned from${after}`];
 }
 

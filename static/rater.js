@@ -94,7 +94,7 @@ class Rater extends StudioElement {
     this.last = new LastGroup();
     this.notices = new Notices(this.outbox);
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
-    const who = h("p", { class: "who" }, "Judging as ", this.nameButton);
+    const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
       h("div", { class: "rater" }, this.top, this.prompt, this.stage.node, this.notices.refusals,
         h("div", { class: "under" }, this.last.node, this.notices.waiting, this.notices.hint),
@@ -169,7 +169,8 @@ class Rater extends StudioElement {
     this.memory.judged(entry);
     this.#advance();
     this.last.show(entry, null);
-    this.notices.say(this.#words(entry));
+    const next = this.#current ? ` Next: ${this.#current.prompt}` : "";
+    this.notices.say(this.#words(entry) + next);
     return true;
   }
 
@@ -216,6 +217,7 @@ class Rater extends StudioElement {
     this.dataset.ahead = this.queue.length;
     this.#painted = false;
     this.#current = group;
+    this.queue.fill();
     delete this.dataset.group;
     if (!group) {
       this.stage.clear();

@@ -22,8 +22,12 @@ function outcome(update) {
   return update.made_live ? `Made version ${update.version} live` : `Made version ${update.version}, a branch`;
 }
 
+const MEASURED_SOON = 8000; // ms between two looks for a measurement that is still to come
+
 class Train extends StudioElement {
   #listed = "";
+  #isMeasured = false;
+  #askedAt = 0;
 
   async start() {
     this.button = h("button", { type: "button", class: "button is-primary is-big", onclick: () => this.#start() }, "Fine-tune now");
@@ -71,6 +75,9 @@ class Train extends StudioElement {
   #ready(status) {
     const auto = status.auto_update_groups;
     const self = auto ? ` At ${auto} it starts by itself.` : "";
+    if (status.usable_groups < status.min_groups) {
+      return "It learns from automatic scores, and makes and scores the groups it lacks.";
+    }
     return `${plural(status.usable_groups, "usable group")} wait to be learned from.${self} Judging goes on meanwhile.`;
   }
 
@@ -86,8 +93,8 @@ class Train extends StudioElement {
     this.bar.setAttribute("aria-valuenow", String(Math.round(share * 100)));
     this.bar.firstChild.style.transform = `scaleX(${share})`;
     const left = update.eta_s == null ? "estimating the time" : `about ${duration(update.eta_s)} left`;
-    const from = `${plural(update.groups, "group")}, ${plural(update.ratings, "rating")}`;
-    this.eta.textContent = workerSentence(status.worker) ?? `${from}; ${left}.`;
+    const from = update.groups ? `${plural(update.groups, "group")}, ${plural(update.ratings, "rating")}; ` : "";
+    this.eta.textContent = workerSentence(status.worker) ?? sentence(`${from}${left}.`);
     this.cancel.disabled = update.cancel_requested;
     this.done.textContent = "";
   }
@@ -97,13 +104,16 @@ class Train extends StudioElement {
     this.done.textContent = `Update ${update.number}: ${outcome(update).toLowerCase()}.${failed}`;
   }
 
-  // Lists change only when an update begins or ends: ask then, not with every step.
+  // Lists change when an update begins or ends, and when a version's probe pictures are scored.
   async #refresh(status, update) {
     const seen = [status.live_version, status.active_update_id, update?.status].join();
-    if (seen === this.#listed) return;
+    const isDue = !this.#isMeasured && Date.now() - this.#askedAt > MEASURED_SOON;
+    if (seen === this.#listed && !isDue) return;
     this.#listed = seen;
+    this.#askedAt = Date.now();
     try {
-      await Promise.all([this.#showUpdates(), showProgress(this.figures, this.project.id)]);
+      await this.#showUpdates();
+      this.#isMeasured = await showProgress(this.figures, this.project.id);
     } catch {
       this.#listed = ""; // asked again with the next state
     }

@@ -38,9 +38,13 @@ class Versions extends StudioElement {
   #liveChanged() {
     this.#complain(this.live.error);
     const number = this.live.status?.live_version;
-    if (number == null || number === this.#liveNumber) return;
-    this.#liveNumber = number;
-    this.#load();
+    if (number == null) return;
+    if (number !== this.#liveNumber) {
+      this.#liveNumber = number;
+      this.#load();
+    } else if (this.versions) {
+      this.#showWall();
+    }
   }
 
   async #load() {
@@ -95,7 +99,8 @@ class Versions extends StudioElement {
     const base = this.versions.find((version) => version.number === 0);
     const version = this.versions.find((other) => other.id === wanted);
     try {
-      await showWall(this.wall, base, version, () => this.#shown === wanted);
+      const isWhole = await showWall(this.wall, base, version, () => this.#shown === wanted);
+      if (!isWhole && this.#shown === wanted) this.#drawn = null; // looked at again with the next state
     } catch (error) {
       this.#drawn = null;
       this.#fail(error);

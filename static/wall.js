@@ -52,10 +52,17 @@ function missing(answer, number) {
   return h("p", { class: "quiet" }, words[answer.status] ?? words.none);
 }
 
+const isDone = (answer) => answer.status === "succeeded";
+
 // Fill `node` with the wall of `version` beside `base`; `current()` tells if it is still wanted.
+// True once all of its pictures are there.
 export async function showWall(node, base, version, current) {
   const [zero, shown] = await Promise.all([probe(base), version === base ? null : probe(version)]);
-  if (!current()) return;
+  if (!current()) return false;
+  const whole = isDone(zero) && (!shown || isDone(shown));
+  const drawn = [version.id, zero, shown].map((part) => part && (part.status ?? part) + (part.images?.length ?? "")).join();
+  if (node.dataset.drawn === drawn) return whole;
+  node.dataset.drawn = drawn;
   const number = version.number;
   const title = number > 0 ? `Version ${number} beside version 0` : "Version 0";
   const heads = h("div", { class: "wall-heads", "aria-hidden": "true" }, h("span", {}, "Prompt"), h("span", {}, "Version 0"), number > 0 ? h("span", {}, `Version ${number}`) : null);
@@ -63,11 +70,12 @@ export async function showWall(node, base, version, current) {
   node.replaceChildren(
     ...[
       h("h2", {}, title),
-      h("p", { class: "quiet" }, "The same prompts and the same seeds for every version, never rated and never trained on."),
+      h("p", { class: "quiet" }, "The same prompts and the same seeds for every version; these pictures are never rated and never trained on."),
       missing(zero, 0),
       shown && missing(shown, number),
       list.length ? heads : null,
       list.length ? h("ul", { class: number > 0 ? "wall" : "wall is-single" }, list) : null,
     ].filter(Boolean),
   );
+  return whole;
 }
