@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-import os
+import secrets
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -51,7 +51,7 @@ class FolderClaim:
 
 def make_folder(folder: Path) -> None:
     """Make the data folder and try to write in it; DataFolderUnusable says why that failed."""
-    probe = folder / f".writable-{os.getpid()}"
+    probe = folder / f".writable-{secrets.token_hex(8)}"  # two containers may share a pid
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(b"")

@@ -1,18 +1,19 @@
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from loop_studio.errors import DataFolderUnusable
 from loop_studio.settings import Settings
-from loop_studio.storage.folder import claim
+from loop_studio.storage.folder import claim, make_folder
 
 HOLD = """
 import sys, time
 from pathlib import Path
 from loop_studio.settings import Settings
-from loop_studio.storage.folder import claim
+from loop_studio.storage.folder import claim, make_folder
 held = claim(Settings(data=Path(sys.argv[1])))
 print("held", flush=True)
 time.sleep(60)
@@ -50,6 +51,13 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
         claim(Settings(data=tmp_path / "file"))
     with pytest.raises(DataFolderUnusable, match="cannot be written"):
         claim(Settings(data=tmp_path / "file" / "below"))
+
+
+def test_starts_at_the_same_time_do_not_trip_over_each_others_probe(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for _ in pool.map(make_folder, [tmp_path / "data"] * 400):
+            pass
+    assert list((tmp_path / "data").iterdir()) == []
 
 
 def test_a_claim_leaves_no_probe_behind(tmp_path: Path) -> None:
