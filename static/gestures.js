@@ -66,15 +66,24 @@ class Best extends Gesture {
 // Each picture gets one to five stars, in order; the last one moves on.
 class Stars extends Gesture {
   static words = "Stars";
-  static help = "Give each picture one to five stars; the next picture is chosen by itself.";
+  static help = "Give the framed picture one to five stars; the frame moves on by itself.";
   static rates = true;
   static steps = true; // undo takes back a mark before it takes back a group
 
+  #chosen = null;
+
+  // The picture that the next number rates.
   get focus() {
-    return this.ids.find((id) => !this.marks.has(id)) ?? null;
+    return this.#chosen ?? this.ids.find((id) => !this.marks.has(id)) ?? null;
+  }
+
+  press(id) {
+    this.#chosen = id;
+    return null;
   }
 
   rate(id, stars) {
+    this.#chosen = null;
     this.marks.set(id, stars);
     return this.focus === null ? Object.fromEntries(this.marks) : null;
   }

@@ -24,6 +24,15 @@ export class Actions {
         ),
       ]),
     );
+    // For narrow screens, where five stars below each picture would be too small to touch.
+    this.stars = [1, 2, 3, 4, 5].map((stars) =>
+      h(
+        "button",
+        { type: "button", class: "button action is-star", "aria-label": `${stars} of 5 stars for the framed picture`, onclick: (event) => onAction({ do: "rate", stars }, event) },
+        icon("star"),
+        h("span", { class: "words" }, String(stars)),
+      ),
+    );
     this.mode = h(
       "select",
       { class: "button", "aria-label": "Way of judging", onchange: () => onMode(this.mode.value) },
@@ -37,6 +46,7 @@ export class Actions {
     this.node = h(
       "div",
       { class: "actions", role: "toolbar", "aria-label": "Judging" },
+      h("div", { class: "star-bar" }, this.stars),
       Object.values(this.buttons),
     );
     this.ways = [h("label", { class: "mode" }, this.mode, key("M")), this.help];
@@ -45,6 +55,7 @@ export class Actions {
   show(mode) {
     const { rates, sends } = MODES[mode];
     this.mode.value = mode;
+    this.node.dataset.mode = mode;
     this.buttons.none.hidden = Boolean(rates) || mode === "rank";
     this.buttons.equal.hidden = Boolean(rates);
     this.buttons.send.hidden = !sends;

@@ -92,12 +92,13 @@ class Rater extends StudioElement {
       onMode: (mode) => this.#chooseMode(mode),
     });
     this.last = new LastGroup();
+    this.first = h("p", { class: "first" }); // how it is done, until the first answer
     this.notices = new Notices(this.outbox);
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
     const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
       h("div", { class: "rater" }, this.top, this.prompt, this.stage.node, this.notices.refusals,
-        h("div", { class: "under" }, this.last.node, this.notices.waiting, this.notices.hint),
+        h("div", { class: "under" }, this.first, this.last.node, this.notices.waiting, this.notices.hint),
         h("div", { class: "ways" }, who, this.actions.ways),
         this.actions.node, this.notices.spoken),
     );
@@ -169,6 +170,7 @@ class Rater extends StudioElement {
     this.memory.judged(entry);
     this.#advance();
     this.last.show(entry, null);
+    this.first.hidden = true;
     const next = this.#current ? ` Next: ${this.#current.prompt}` : "";
     this.notices.say(this.#words(entry) + next);
     return true;
@@ -259,6 +261,7 @@ class Rater extends StudioElement {
     this.#mode = mode;
     this.dataset.mode = mode;
     this.actions.show(mode);
+    this.first.textContent = MODES[mode].help;
     if (!this.#current) return;
     this.#gesture = new MODES[mode](this.#current.images.map((image) => image.id));
     this.stage.dress(mode);

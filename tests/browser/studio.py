@@ -118,9 +118,9 @@ class Studio:
 class Rater:
     """A person at the Rate page."""
 
-    def __init__(self, page: Page, studio: Studio, project: Project, name: str = "Ada") -> None:
-        self.page, self.studio, self.project = page, studio, project
-        self.url = f"{studio.url}/rate?project={project.id}"
+    def __init__(self, page: Page, studio_url: str, project_id: str, name: str = "Ada") -> None:
+        self.page = page
+        self.url = f"{studio_url}/rate?project={project_id}"
         self.name = name
 
     def arrive(self) -> None:

@@ -12,7 +12,7 @@ KEYS = 40
 def test_forty_keys_through_a_stall_and_a_reload_make_forty_rows(studio: Studio, page) -> None:
     project = studio.project()
     studio.make_groups(project, KEYS + 12)
-    rater = Rater(page, studio, project)
+    rater = Rater(page, studio.url, project.id)
     rater.arrive()
     expected = {}
     pressed_at = 0.0

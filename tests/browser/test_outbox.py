@@ -8,7 +8,7 @@ from tests.browser.studio import Rater, Studio
 def sitting(page, studio: Studio, groups: int = 12) -> tuple[Rater, object]:
     project = studio.project()
     studio.make_groups(project, groups)
-    rater = Rater(page, studio, project)
+    rater = Rater(page, studio.url, project.id)
     rater.arrive()
     return rater, project
 
@@ -51,7 +51,7 @@ def test_two_tabs_of_one_rater_send_once_and_show_no_group_twice(
 ) -> None:
     rater, project = sitting(page, studio, groups=16)
     second = context.new_page()
-    other = Rater(second, studio, project)
+    other = Rater(second, studio.url, project.id)
     second.goto(other.url)
     other.wait_for_group()
     studio.line.hold(1.0)

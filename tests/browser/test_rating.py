@@ -16,7 +16,7 @@ def project(studio: Studio):
 
 @pytest.fixture
 def rater(page, studio, project) -> Rater:
-    person = Rater(page, studio, project)
+    person = Rater(page, studio.url, project.id)
     person.arrive()
     return person
 
@@ -155,7 +155,7 @@ def test_the_name_is_kept_and_can_be_changed(rater, studio, project, page) -> No
 def test_an_empty_buffer_makes_no_row_and_fills_by_itself(studio, page) -> None:
     project = studio.project()
     studio.make_groups(project, 1)
-    rater = Rater(page, studio, project)
+    rater = Rater(page, studio.url, project.id)
     rater.arrive()
     page.keyboard.press("1")
     page.wait_for_selector("loop-rater[data-state='empty']")
@@ -184,13 +184,16 @@ def test_progress_leads_to_fine_tune_now(rater, studio, project, page) -> None:
     page.get_by_role("link", name="Watch").wait_for()
 
 
-def test_every_touch_target_is_large_and_nothing_overflows_on_a_phone(rater, page) -> None:
+@pytest.mark.parametrize("mode", ["best", "stars", "rank"])
+def test_every_touch_target_is_large_and_nothing_overflows_on_a_phone(rater, page, mode) -> None:
+    page.get_by_label("Way of judging").select_option(mode)
     for width in (390, 360):
         page.set_viewport_size({"width": width, "height": 740})
         page.wait_for_timeout(100)
         sizes = page.evaluate(
             """() => [...document.querySelectorAll("loop-rater, loop-nav")]
                 .flatMap(host => [...host.shadowRoot.querySelectorAll("button, select, nav a")])
+                .filter(node => getComputedStyle(node).pointerEvents !== "none")
                 .map(node => [node.innerText, node.getBoundingClientRect()])
                 .filter(([, box]) => box.width)
                 .map(([text, box]) => [text, box.width, box.height, box.right, box.bottom])"""
@@ -200,3 +203,33 @@ def test_every_touch_target_is_large_and_nothing_overflows_on_a_phone(rater, pag
             assert min(wide, high) >= 43.9, text
             assert right <= width, text
             assert bottom <= 740, text
+
+
+def test_stars_on_a_phone_rate_the_framed_picture(rater, studio, project, page) -> None:
+    page.set_viewport_size({"width": 390, "height": 740})
+    page.get_by_label("Way of judging").select_option("stars")
+    pictures = rater.shown()
+    page.get_by_role("radio", name="Picture 3").click()
+    group = rater.wait_for_group()
+    for stars in (5, 1, 2, 3):
+        page.get_by_role("button", name=f"{stars} of 5 stars for the framed picture").click()
+    rater.wait_for_group(other_than=group)
+    (row,) = studio.wait_for_rows(page, project, 1)
+    assert values(row, pictures) == [1, 2, 5, 3]
+
+
+def test_good_and_ranking_judge_what_was_marked(rater, studio, project, page) -> None:
+    page.get_by_label("Way of judging").select_option("good")
+    first = rater.shown()
+    page.keyboard.press("2")
+    page.keyboard.press("4")
+    rater.press("Enter")
+    page.get_by_label("Way of judging").select_option("rank")
+    second = rater.shown()
+    page.keyboard.press("3")
+    page.keyboard.press("1")
+    rater.press("2")
+    rows = studio.wait_for_rows(page, project, 2)
+    assert [row["mode"] for row in rows] == ["good", "rank"]
+    assert values(rows[0], first) == [0, 1, 0, 1]
+    assert values(rows[1], second) == [2, 3, 1, 4]

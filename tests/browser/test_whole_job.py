@@ -1,0 +1,57 @@
+"""The whole job with nothing replaced: the real worker, the starter, a person at the pages."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks.studio import Studio
+from tests.browser.studio import Rater
+
+GROUPS = 8
+
+
+@pytest.mark.slow
+def test_rate_fine_tune_watch_and_rate_the_new_version(page, tmp_path) -> None:
+    page.set_default_timeout(180_000)
+    with Studio(tmp_path / "data") as studio:
+        url = f"http://127.0.0.1:{studio.port}"
+        rater = Rater(page, url, "starter")
+        rater.arrive()
+        for number in range(GROUPS):
+            rater.press(str(number % 4 + 1))
+        rater.wait_until_sent()
+        assert studio.get("projects/starter/status")["usable_groups"] == GROUPS
+
+        page.get_by_role("link", name="Train").click()
+        page.get_by_role("button", name="Fine-tune now").click()
+        progress = watch_progress(page)
+        assert progress == sorted(progress) or len(set(progress)) > 3
+        assert max(progress) > 50
+        page.get_by_text("Update 1: made version 1 live.").wait_for()
+
+        page.get_by_role("link", name="Versions").click()
+        page.locator("loop-versions [data-version='1']").get_by_text("Live").wait_for()
+        assert page.get_by_role("link", name="Download version 1 for kohya").is_visible()
+
+        studio.wait(lambda: studio.get("projects/starter/status")["ready_groups"] > 0, 120)
+        page.get_by_role("link", name="Rate").click()
+        rater.press("1")
+        page.locator("loop-rater .last").get_by_text("Last group: version 1").wait_for()
+        rater.wait_until_sent()
+
+
+def watch_progress(page) -> list[int]:
+    """What the progress bar said, until the update ended."""
+    page.wait_for_selector("loop-train:not([data-state='idle'])")
+    bar = page.get_by_role("progressbar", name="Fine-tuning")
+    seen: list[int] = []
+    end = time.monotonic() + 600
+    while page.locator("loop-train").get_attribute("data-state") != "idle":
+        assert time.monotonic() < end, "the update did not end"
+        value = int(bar.get_attribute("aria-valuenow") or 0)
+        if not seen or seen[-1] != value:
+            seen.append(value)
+        page.wait_for_timeout(100)
+    return seen
