@@ -20,7 +20,7 @@ export function comingSentence(status) {
   if (trouble) return trouble;
   if (status.generation === "paused") return status.generation_reason;
   const eta = status.next_group_eta_s;
-  const when = eta == null ? "soon" : `in about ${duration(eta)}`;
+  const when = eta == null || eta < 1 ? "soon" : `in about ${duration(eta)}`;
   if (status.generating_groups > 0) {
     return `${plural(status.generating_groups, "group is", "groups are")} being made; the next one comes ${when}.`;
   }
