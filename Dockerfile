@@ -24,7 +24,8 @@ COPY LICENSE app.py ./
 COPY loop_studio loop_studio
 COPY migrations migrations
 COPY static static
-RUN python -m compileall -q app.py loop_studio migrations
+# Files keep the modes of the checkout; weights that someone trained may be private to them.
+RUN chmod -R a+rX /app && python -m compileall -q app.py loop_studio migrations
 
 # Any user id with group 0 may run it, as some clusters demand; by default it is 1000.
 RUN useradd --uid 1000 --gid 0 --no-create-home --home-dir /data studio \

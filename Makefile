@@ -27,6 +27,7 @@ endif
 
 # Two torch processes that both spin on every core slow each other down ten times and more.
 TEST_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
+WITH_BROWSER = chromium=$$(.ci/browser $(BIN)/python) && CHROMIUM="$$chromium"
 
 .PHONY: run test check format soak bench audit setup lock
 .DEFAULT_GOAL := run
@@ -36,8 +37,7 @@ run: $(RUN_READY)
 		exec $(BIN)/python app.py
 
 test: $(DEV_READY)
-	chromium=$$(.ci/browser $(BIN)/python) && \
-		CHROMIUM="$$chromium" $(TEST_THREADS) $(BIN)/python -m pytest $(ARGS)
+	$(WITH_BROWSER) $(TEST_THREADS) $(BIN)/python -m pytest $(ARGS)
 
 check: $(DEV_READY)
 	$(BIN)/ruff check .
@@ -49,11 +49,10 @@ format: $(DEV_READY)
 	$(BIN)/ruff format .
 
 soak: $(DEV_READY)
-	chromium=$$(.ci/browser $(BIN)/python) && \
-		CHROMIUM="$$chromium" $(TEST_THREADS) $(BIN)/python -m pytest -m soak $(ARGS)
+	$(WITH_BROWSER) $(TEST_THREADS) $(BIN)/python -m pytest -m soak $(ARGS)
 
-bench: $(RUN_READY)
-	$(BIN)/python -m benchmarks.run $(ARGS)
+bench: $(DEV_READY)
+	$(WITH_BROWSER) $(BIN)/python -m benchmarks.run $(ARGS)
 
 audit: $(DEV_READY)
 	$(BIN)/python -m pip check

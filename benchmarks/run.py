@@ -1,7 +1,7 @@
-"""Every benchmark in turn, as `make bench` runs them; results stand in benchmarks/results/.
+"""Every benchmark in turn, as `make bench` runs them.
 
-python -m benchmarks.run               speed, then learning (units that are not there yet)
-python -m benchmarks.run speed         only that one
+python -m benchmarks.run               engine, pages, then learning (units not there yet)
+python -m benchmarks.run engine        only that one
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import subprocess
 import sys
 
 # Each is a process of its own: none warms up or slows down the next.
-COMMANDS: dict[str, list[list[str]]] = {
-    "speed": [["benchmarks.speed"]],
-    "learning": [["benchmarks.learning", "--all"]],
+COMMANDS: dict[str, list[str]] = {
+    "engine": ["benchmarks.engine_speed"],
+    "pages": ["benchmarks.key_to_paint"],
+    "learning": ["benchmarks.learning", "--all"],
 }
 
 
@@ -27,11 +28,10 @@ def main() -> int:
     if unknown := sorted(set(names) - set(COMMANDS)):
         parser.error(f"there is no benchmark {unknown[0]}; choose from {', '.join(COMMANDS)}")
     for name in names:
-        for command in COMMANDS[name]:
-            print("python -m", *command, flush=True)
-            status = subprocess.run([sys.executable, "-m", *command]).returncode
-            if status:
-                return status
+        print("python -m", *COMMANDS[name], flush=True)
+        status = subprocess.run([sys.executable, "-m", *COMMANDS[name]]).returncode
+        if status:
+            return status
     return 0
 
 
