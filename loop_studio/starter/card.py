@@ -12,12 +12,12 @@ from loop_studio.starter.evaluate import (
     GUIDANCE,
     SECTIONS,
     STEPS,
+    Asked,
     Sampled,
     Section,
-    load_pipeline,
     measure_section,
     measure_tastes,
-    sample,
+    sample_once,
 )
 from loop_studio.starter.measures import (
     agreement,
@@ -46,19 +46,29 @@ TWO_OBJECT_NAMES = ROW_NAMES | {
 }
 
 
-def card_text(folder: Path) -> str:
-    """Measures the weights in `folder` and returns the card, Markdown."""
-    pipeline = load_pipeline(folder / paths.DIFFUSION_FOLDER.name)
+# What is sampled: the sections in their order, then the prompts on which tastes are measured.
+ASKED = (
+    *(Asked(section.prompts, section.seeds_each, 10_000 * i) for i, section in enumerate(SECTIONS)),
+    Asked(EVALUATION_PROMPTS, TASTE_SEEDS_EACH, 90_000),
+)
+
+
+def card_text(folder: Path, work: Path) -> str:
+    """Measures the weights in `folder` and returns the card, Markdown.
+
+    Sampling takes minutes: what is sampled is kept in `work`, named after the weights.
+    """
+    model = folder / paths.DIFFUSION_FOLDER.name
+    groups = [
+        sample_once(model, asked, work / f"sampled-{number}") for number, asked in enumerate(ASKED)
+    ]
     parts = [
         _INTRODUCTION,
         f"Measured with {STEPS} DDIM steps, eta {ETA:g}, guidance {GUIDANCE:g}.",
     ]
-    groups = []
-    for number, section in enumerate(SECTIONS):
-        groups.append(sample(pipeline, section.prompts, section.seeds_each, 10_000 * number))
+    for section, sampled in zip(SECTIONS, groups, strict=False):
         names = TWO_OBJECT_NAMES if section.title == "Two objects" else ROW_NAMES
-        parts += [_heading(section), _table(measure_section(groups[-1], section.attributes), names)]
-    groups.append(sample(pipeline, EVALUATION_PROMPTS, TASTE_SEEDS_EACH, 90_000))
+        parts += [_heading(section), _table(measure_section(sampled, section.attributes), names)]
     parts += ["## Tastes before any teaching", _TASTES, _table(measure_tastes(groups[-1]))]
     parts += ["## Scorer: right above wrong, within the groups above"]
     parts += [_table(_scorer_on(groups, folder / paths.SCORER_FOLDER.name))]

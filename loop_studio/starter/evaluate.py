@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,14 +74,14 @@ class Section:
 
 
 SECTIONS = (
-    Section("One object", HELD_OUT_ONE_OBJECT, 12, ("colour", "shape", "texture", "all_right")),
+    Section("One object", HELD_OUT_ONE_OBJECT, 8, ("colour", "shape", "texture", "all_right")),
     Section(
         "Two objects",
         HELD_OUT_TWO_OBJECTS,
-        4,
+        3,
         ("shape", "colour", "relation", "count", "all_right"),
     ),
-    Section("Two to four of a kind", HELD_OUT_COUNTS, 8, ("count", "colour", "shape", "all_right")),
+    Section("Two to four of a kind", HELD_OUT_COUNTS, 6, ("count", "colour", "shape", "all_right")),
 )
 
 
@@ -92,13 +93,29 @@ class Sampled:
     pictures: np.ndarray  # (N, 64, 64, 3) uint8
 
 
-def sample(
-    pipeline: StableDiffusionPipeline, prompts: Sequence[str], seeds_each: int, first_seed: int
-) -> Sampled:
-    """Each prompt with `seeds_each` seeds of its own."""
-    asked = [prompt for prompt in prompts for _ in range(seeds_each)]
-    seeds = range(first_seed, first_seed + len(asked))
-    return Sampled(asked, generate(pipeline, asked, seeds))
+@dataclass(frozen=True)
+class Asked:
+    """Prompts, each with `seeds_each` seeds of its own, from `first_seed` on."""
+
+    prompts: tuple[str, ...]
+    seeds_each: int
+    first_seed: int
+
+
+def sample_once(model: Path, asked: Asked, folder: Path) -> Sampled:
+    """Samples from the model folder, or reads what was sampled from the same weights before."""
+    prompts = [prompt for prompt in asked.prompts for _ in range(asked.seeds_each)]
+    weights = (model / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+    said = repr((asked, GUIDANCE, STEPS, ETA)).encode()
+    file = folder / f"{hashlib.sha256(weights + said).hexdigest()[:16]}.npy"
+    if not file.exists():
+        seeds = range(asked.first_seed, asked.first_seed + len(prompts))
+        pictures = generate(load_pipeline(model), prompts, seeds)
+        folder.mkdir(parents=True, exist_ok=True)
+        with file.with_suffix(".partial").open("wb") as partial:
+            np.save(partial, pictures)
+        file.with_suffix(".partial").rename(file)
+    return Sampled(prompts, np.load(file))
 
 
 def measure_section(sampled: Sampled, attributes: Sequence[str]) -> dict[str, Share]:

@@ -13,7 +13,7 @@ EXPORT_EVERY = 300  # steps of the denoiser
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
     "diffusion": Recipe(
-        steps=4_200,
+        steps=3_400,
         peak_learning_rate=1e-3,
         seed=12,
         weight_decay=0.01,
@@ -23,7 +23,7 @@ RECIPES = {
     ),
     "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
-    "referee": Recipe(steps=1_400, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
+    "referee": Recipe(steps=1_000, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
 }
 
 

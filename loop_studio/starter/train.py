@@ -86,7 +86,9 @@ def train_diffusion(order: Order) -> None:
 
 def write_card(order: Order) -> None:
     """Measures all weights in `out` and writes `out/MODEL_CARD.md`."""
-    (order.out / paths.MODEL_CARD.name).write_text(card_text(order.out), encoding="utf-8")
+    (order.out / paths.MODEL_CARD.name).write_text(
+        card_text(order.out, order.work), encoding="utf-8"
+    )
 
 
 def load_vae(work: Path) -> AutoencoderKL:
