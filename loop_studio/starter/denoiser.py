@@ -163,15 +163,18 @@ def export_pipeline(
     )
     partial = folder.with_name(folder.name + ".partial")
     pipeline.save_pretrained(partial)
-    _name_float32(partial / "text_encoder" / "config.json")
+    _edit_config(partial / "text_encoder" / "config.json", {"dtype": "float32"})
+    _edit_config(partial / "vae" / "config.json", {})
     write_words(words, partial)
     replace_folder(partial, folder)
 
 
-def _name_float32(config_file: Path) -> None:
-    """Makes a plain `from_pretrained` load the text encoder in the type of the other parts.
+def _edit_config(config_file: Path, changes: dict[str, str]) -> None:
+    """Forgets where the part was loaded from, and makes changes.
 
-    transformers loads in the type that the configuration names, diffusers in float32.
+    A text encoder called float32 loads in the type of the other parts: transformers loads in the
+    type that the configuration names, diffusers in float32.
     """
     config = json.loads(config_file.read_text())
-    config_file.write_text(json.dumps(config | {"dtype": "float32"}, indent=2) + "\n")
+    config.pop("_name_or_path", None)
+    config_file.write_text(json.dumps(config | changes, indent=2) + "\n")
