@@ -168,6 +168,27 @@ def test_a_read_is_no_write(line: str) -> None:
     assert not any(writes(node) for node in ast.walk(ast.parse(line)))
 
 
+def test_every_random_draw_has_its_own_generator() -> None:
+    paths = sources("loop_studio/rl", "loop_studio/diffusion", "loop_studio/rewards")
+    paths += sources("loop_studio/jobs")
+    draws = re.compile(r"torch\.(rand\w*|normal|multinomial|bernoulli)|.*\.(normal_|uniform_)")
+    wrong = [
+        f"{path}:{node.lineno} {called(node)}"
+        for path, node in nodes(paths)
+        if isinstance(node, ast.Call)
+        and (
+            (draws.fullmatch(called(node)) and "generator" not in {k.arg for k in node.keywords})
+            or called(node) in {"torch.manual_seed", "torch.seed", "random.seed", "np.random.seed"}
+        )
+    ]
+    wrong += [
+        f"{path}:{line} imports {name}"
+        for path, line, name in imported(paths)
+        if within(name, "random", "numpy.random")
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
 def test_the_referee_only_measures() -> None:
     learners = sources("loop_studio/rewards", "loop_studio/jobs", "loop_studio/rl")
     wrong = [
