@@ -18,7 +18,7 @@ from benchmarks.studio import Studio
 from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
 from loop_studio.starter.scorer import Scorer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.soak
 
 
 def one_sided_p(differences: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""Job `housekeeping`: remove files that no row names, such as a crash leaves behind."""
+"""Job `housekeeping`: remove files that no row names and half-written ones, left by a crash."""
 
 from __future__ import annotations
 
@@ -18,4 +18,5 @@ def run(bench: Bench, job: Job) -> None:
     for key in list(bench.files.keys()):
         if key not in named and bench.files.path(key).stat().st_mtime < limit:
             bench.files.delete(key)
+    bench.files.drop_partials(GRACE_S)
     jobs.finish(bench.db, job, "succeeded")

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 
+from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.errors import ModelUnusable
 from loop_studio.rl.types import Sampler
 from loop_studio.settings import STARTER
 from loop_studio.starter.paths import DIFFUSION_FOLDER
@@ -27,6 +29,14 @@ log = logging.getLogger(__name__)
 def folder_of(model: str) -> str | Path:
     """What `from_pretrained` is given for a project's model."""
     return DIFFUSION_FOLDER if model == STARTER else model
+
+
+def fault(model: str) -> str | None:
+    """What can be seen to be wrong with a model before it is loaded, in one sentence."""
+    where = folder_of(model)
+    if isinstance(where, str) and model_folder.kind(where) == "hub":
+        return None
+    return model_folder.fault(Path(where))
 
 
 def sampler_of(config: ProjectConfig) -> Sampler:
@@ -96,6 +106,9 @@ class Models:
     def _load(self, key: _Key, config: ProjectConfig) -> StableDiffusionPolicy:
         if self._policy is None or self._key != key:
             self._policy, self._key, self._slots = None, None, {}
+            sentence = fault(key.model)
+            if sentence:
+                raise ModelUnusable(sentence)
             log.info("loading %s on %s", key.model, self.device)
             self._policy = StableDiffusionPolicy.load(
                 folder_of(key.model),

@@ -157,9 +157,11 @@ def touch(db: Database, project_id: str) -> None:
 
 
 def set_model_error(db: Database, project_id: str, sentence: str | None) -> None:
-    """Why the project's model cannot be used; None once it can."""
+    """Why the project's model cannot be used, and no group is asked of it; None once it can."""
     with db.write() as session:
         found(session, Project, project_id).model_error = sentence
+        if sentence is not None:
+            _cancel_rollouts(session, project_id)
 
 
 def keep_active(project: Project) -> None:
@@ -208,7 +210,11 @@ def _change_settings(session: Session, project: Project, settings: Mapping[str, 
         Group.retired_reason.is_(None),
     )
     changed(session, update(Group).where(*unjudged).values(retired_reason=_RETIRED))
-    rollouts = (Job.project_id == project.id, Job.kind == "rollout", Job.state == "queued")
+    _cancel_rollouts(session, project.id)
+
+
+def _cancel_rollouts(session: Session, project_id: str) -> None:
+    rollouts = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
     changed(session, update(Job).where(*rollouts).values(state="cancelled", finished_at=now()))
 
 

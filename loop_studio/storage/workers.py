@@ -11,6 +11,7 @@ from loop_studio.storage.database import Database, found
 from loop_studio.storage.schema import Worker, new_id, now
 
 SILENT_AFTER_S = 30.0
+SLOW_START_S = 180.0  # a cold disk may take minutes to import torch
 _NEWEST_WEIGHT = 0.3  # of the newest rollout in the running mean
 
 
@@ -79,8 +80,9 @@ def current_in(session: Session) -> WorkerView:
     if worker is None or worker.state == "stopped":
         return WorkerView("none", None, None)
     age = max(0.0, (now() - worker.heartbeat_at).total_seconds())
+    longest = SLOW_START_S if worker.state == "starting" else SILENT_AFTER_S
     return WorkerView(
-        state="lost" if age > SILENT_AFTER_S else worker.state,
+        state="lost" if age > longest else worker.state,
         device=worker.device or None,
         heartbeat_age_s=age,
         last_words=worker.last_words,
