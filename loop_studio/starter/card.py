@@ -33,7 +33,7 @@ from loop_studio.starter.shares import Share
 
 LABELLED = Path("tests") / "starter" / "labelled"  # pictures judged by eye, in the repository
 RENDERED_SEED = 90_001  # of no training
-TASTE_SEEDS_EACH = 4
+TASTE_SEEDS_EACH = 2
 
 ROW_NAMES = {
     "all_right": "everything the prompt says",
@@ -118,7 +118,7 @@ All shares below are on combinations that training never showed, judged by the r
 used for measurement only; intervals are Wilson's, 95 %."""
 
 _TASTES = """What captions never mention, as shares of pictures for the 60 evaluation prompts with
-4 seeds each. These are what raters can teach."""
+2 seeds each. These are what raters can teach."""
 
 _LABELS = """200 generated pictures, judged by eye from contact sheets before the referee's answers
 were looked at. One judgement is one attribute of one picture that the prompt says something of."""

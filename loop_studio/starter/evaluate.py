@@ -78,10 +78,10 @@ SECTIONS = (
     Section(
         "Two objects",
         HELD_OUT_TWO_OBJECTS,
-        3,
+        2,
         ("shape", "colour", "relation", "count", "all_right"),
     ),
-    Section("Two to four of a kind", HELD_OUT_COUNTS, 6, ("count", "colour", "shape", "all_right")),
+    Section("Two to four of a kind", HELD_OUT_COUNTS, 4, ("count", "colour", "shape", "all_right")),
 )
 
 

@@ -23,7 +23,7 @@ RECIPES = {
     ),
     "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
-    "referee": Recipe(steps=1_000, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
+    "referee": Recipe(steps=900, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
 }
 
 
