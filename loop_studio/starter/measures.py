@@ -154,6 +154,15 @@ def label_of(prompt: str, wrong: Sequence[str]) -> Verdict:
     return Verdict(**values)
 
 
+def labelled_right(labelled: Labelled) -> str:
+    """How many labels say `right`, by attribute: where hardly any do, agreement is cheap."""
+    counts = []
+    for name in ATTRIBUTES:
+        values = [value for one in labelled.labels if (value := getattr(one, name)) is not None]
+        counts.append(f"{name} {sum(values)} of {len(values)}")
+    return ", ".join(counts)
+
+
 def agreement(labelled: Labelled) -> dict[str, Share]:
     """Share of the referee's judgements that the labels share, by attribute and `any`."""
     found = verdict(labelled.pictures, labelled.prompts)
