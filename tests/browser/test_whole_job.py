@@ -27,19 +27,28 @@ def test_rate_fine_tune_watch_and_rate_the_new_version(page, tmp_path) -> None:
         page.get_by_role("link", name="Train").click()
         page.get_by_role("button", name="Fine-tune now").click()
         progress = watch_progress(page)
-        assert progress == sorted(progress) or len(set(progress)) > 3
-        assert max(progress) > 50
+        assert len(progress) > 3, progress
+        assert max(progress) > 50, progress
         page.get_by_text("Update 1: made version 1 live.").wait_for()
 
         page.get_by_role("link", name="Versions").click()
         page.locator("loop-versions [data-version='1']").get_by_text("Live").wait_for()
         assert page.get_by_role("link", name="Download version 1 for kohya").is_visible()
 
-        studio.wait(lambda: studio.get("projects/starter/status")["ready_groups"] > 0, 120)
         page.get_by_role("link", name="Rate").click()
-        rater.press("1")
-        page.locator("loop-rater .last").get_by_text("Last group: version 1").wait_for()
+        assert "Last group: version 1" in judge_until_version_1(rater)
+
+
+def judge_until_version_1(rater: Rater) -> str:
+    """What the page says of the first group of version 1; older ones come while it is made."""
+    last = rater.page.locator("loop-rater .last")
+    for _ in range(20):
+        rater.press("0")
         rater.wait_until_sent()
+        if "version 1" in last.inner_text():
+            break
+        rater.page.wait_for_timeout(2000)
+    return last.inner_text()
 
 
 def watch_progress(page) -> list[int]:
