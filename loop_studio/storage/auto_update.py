@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loop_studio.storage.projects import Revision
+from loop_studio.storage.refilling import UPDATE_PRIORITY
 from loop_studio.storage.schema import ACTIVE, Group, Job, Project, Rating, Update
 
 
@@ -39,7 +40,14 @@ def queue(session: Session, project: Project) -> Update:
     )
     session.add(update)
     session.flush()
-    session.add(Job(kind="update", project_id=project.id, update_id=update.id))
+    session.add(
+        Job(
+            kind="update",
+            project_id=project.id,
+            update_id=update.id,
+            priority=UPDATE_PRIORITY,
+        )
+    )
     session.flush()
     return update
 

@@ -12,8 +12,9 @@ from loop_studio.storage.projects import Revision, revision_of
 from loop_studio.storage.schema import Assignment, Group, Job, Project, Prompt, now
 
 ROLLOUT_PRIORITY = 10  # also between the micro-batches of an update
+UPDATE_PRIORITY = 11  # not behind a buffer: an update lets raters who run short go first
 
-WAITED_FOR_PRIORITY = ROLLOUT_PRIORITY + 2
+WAITED_FOR_PRIORITY = UPDATE_PRIORITY + 1
 
 NO_HUMAN_WEIGHT = "People's ratings have no weight in the reward, so no groups are made for them."
 ARCHIVED = "The project is archived."
@@ -53,9 +54,16 @@ def refill_in(session: Session, project: Project, revision: Revision) -> int:
 
 
 def hurry(session: Session, project_id: str) -> None:
-    """A rater waits: this project's rollouts go before those that only fill buffers."""
-    waiting = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
-    changed(session, update(Job).where(*waiting).values(priority=WAITED_FOR_PRIORITY))
+    """A rater waits: one rollout of this project goes before everything else.
+
+    One, not all: a rater who is quicker than the model would keep every update waiting.
+    """
+    pending = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
+    first = select(Job.id).where(*pending).order_by(Job.priority.desc(), Job.created_at).limit(1)
+    changed(
+        session,
+        update(Job).where(Job.id == first.scalar_subquery()).values(priority=WAITED_FOR_PRIORITY),
+    )
 
 
 def paused_reason(session: Session, project: Project, revision: Revision) -> str:

@@ -9,7 +9,7 @@ from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.lora_file import unpack_checkpoint
 from loop_studio.jobs import update as job_update
 from loop_studio.jobs.bench import Bench, Stopping
-from loop_studio.storage import groups, projects, samples, updates, versions
+from loop_studio.storage import groups, jobs, projects, samples, updates, versions
 from loop_studio.storage.schema import Job
 from tests.jobs.conftest import SETTINGS, Desk
 
@@ -193,3 +193,23 @@ def test_the_probe_wall_of_a_version_is_rendered(desk: Desk) -> None:
     assert len(images) == 3 * 2  # three prompts, two seeds
     before = samples.probe(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
     assert before is not None
+
+
+def test_fine_tune_now_does_not_wait_for_a_full_buffer(desk: Desk) -> None:
+    desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    assert jobs.refill(desk.db, desk.project.id) >= 0
+    first = jobs.claim(desk.db, desk.worker.bench.worker_id)
+    assert first is not None
+    assert first.update_id == update.id
+
+
+def test_a_rater_who_waits_gets_one_group_before_an_update_starts(desk: Desk) -> None:
+    desk.rate(2)
+    desk.work()
+    hands = 0
+    while groups.next_for(desk.db, desk.project.id, f"rater {hands}", []) is not None:
+        hands += 1  # every rater holds a group, until one has to wait
+    updates.create(desk.db, desk.project.id)
+    claimed = [jobs.claim(desk.db, desk.worker.bench.worker_id) for _ in range(2)]
+    assert [job.kind for job in claimed if job] == ["rollout", "update"]
