@@ -95,7 +95,7 @@ class Engine:
         policy, config = self.policy, self.config
         policy.adapters.copy("live", "learner")
         for group in groups:
-            replay_deviation(policy, group.trajectories, "live", step=3)
+            replay_deviation(policy, group.trajectories, "live", step=0)
         optimizer = torch.optim.AdamW(
             policy.parameters(), lr=config.learning_rate, weight_decay=0.0
         )
