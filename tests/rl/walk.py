@@ -76,3 +76,17 @@ def judged(
         torch.tensor(advantages, dtype=torch.float64).reshape(-1, trajectories.group_size),
         torch.tensor(counts, dtype=torch.int64),
     )
+
+
+def simple_groups(walk: Walk, count: int, seed: int = 0) -> list[JudgedGroup]:
+    """Groups of four with one chosen image each."""
+    return [
+        judged(walk.trajectories(4, seed=100 * seed + n), [[0.75, -0.25, -0.25, -0.25]])
+        for n in range(count)
+    ]
+
+
+def moved_walk(size: float = 0.25) -> Walk:
+    walk = Walk()
+    walk.move(size, seed=9)
+    return walk
