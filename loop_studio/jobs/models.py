@@ -84,12 +84,18 @@ class Models:
             self._slots[slot] = wanted
         return policy
 
-    def publish(self, version: Version, config: ProjectConfig) -> None:
-        """Copy the learner to the live slot: `version` is live from the next rollout on."""
-        assert self._policy is not None
-        self._policy.adapters.copy("learner", "live")
-        self._slots["live"] = self._content(version, config)
+    def publish(
+        self, policy: StableDiffusionPolicy, version: Version, config: ProjectConfig
+    ) -> None:
+        """Copy what `policy` learned to its live slot: `version` serves from the next rollout on.
+
+        When raters were served by another model meanwhile, that one stays; the version's file is
+        read when it is asked for.
+        """
         self._slots.pop("learner", None)
+        if policy is self._policy:
+            policy.adapters.copy("learner", "live")
+            self._slots["live"] = self._content(version, config)
 
     def learner_moved(self) -> None:
         """The learner no longer holds the version it was filled with."""

@@ -49,7 +49,7 @@ def run(bench: Bench, job: Job) -> None:
     files = _write(bench, project, update, learner.checkpoint())
     version = updates.publish(bench.db, job, update.id, files, metrics)
     if updates.get(bench.db, update.id).made_live:
-        bench.models.publish(version, config)
+        bench.models.publish(policy, version, config)
     samples.create_probe(bench.db, version.id)
 
 
@@ -116,6 +116,12 @@ def _faithful(
         )
     if not any(bool((group.advantages != 0).any()) for group in kept):
         raise Refused("None of the groups gives a learning signal; rate a few more.", "no_signal")
+    if config.passes * min(config.minibatches, len(kept)) < 2:
+        raise Refused(
+            "One group in one pass makes a single optimizer step, which is RLOO, not LOOP. "
+            "Rate another group, or set passes to 2.",
+            "too_few_groups",
+        )
     return kept
 
 
