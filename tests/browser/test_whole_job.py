@@ -54,13 +54,18 @@ def judge_until_version_1(rater: Rater) -> str:
 def watch_progress(page) -> list[int]:
     """What the progress bar said, until the update ended."""
     page.wait_for_selector("loop-train:not([data-state='idle'])")
-    bar = page.get_by_role("progressbar", name="Fine-tuning")
+    component = page.locator("loop-train")
     seen: list[int] = []
     end = time.monotonic() + 600
-    while page.locator("loop-train").get_attribute("data-state") != "idle":
+    while True:
+        # State and bar in one look: between two, the update may end and the bar be gone.
+        state, value = component.evaluate(
+            """train => [train.dataset.state, Number((train.shadowRoot ?? train)
+                .querySelector('[role=progressbar]')?.getAttribute('aria-valuenow') ?? 0)]"""
+        )
+        if state == "idle":
+            return seen
         assert time.monotonic() < end, "the update did not end"
-        value = int(bar.get_attribute("aria-valuenow") or 0)
         if not seen or seen[-1] != value:
             seen.append(value)
         page.wait_for_timeout(100)
-    return seen

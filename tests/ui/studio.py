@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -74,7 +75,9 @@ class Studio:
 
     def raw(self, method: str, path: str, **headers: str) -> Answer:
         """A request whose path no client has tidied up."""
-        return asyncio.run(self._ask(method, path, headers))
+        asked = self._ask(method, path, headers)
+        with ThreadPoolExecutor(1) as thread:  # this one may run a browser's event loop
+            return thread.submit(asyncio.run, asked).result()
 
     async def _ask(self, method: str, path: str, headers: dict[str, str]) -> Answer:
         sent: list[dict[str, Any]] = []
