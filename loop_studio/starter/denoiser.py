@@ -1,4 +1,4 @@
-"""The starter's UNet and text encoder, trained jointly by v-prediction on stored latents."""
+"""The starter's UNet, trained by v-prediction on stored latents, and its text encoder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from loop_studio.starter.paths import replace_folder
 from loop_studio.starter.training import StepLoss
 from loop_studio.starter.words import write_words
 
-BATCH = 16  # per process; trained with two
+BATCH = 32
 EMPTY_CAPTIONS = 0.1  # share, for classifier-free guidance
 
 
@@ -37,24 +37,9 @@ class Widths:
     text_layers: int = 3
 
 
-class Denoiser(nn.Module):
-    """The two networks that train together."""
-
-    def __init__(self, unet: UNet2DConditionModel, text_encoder: CLIPTextModel) -> None:
-        super().__init__()
-        self.unet = unet
-        self.text_encoder = text_encoder
-
-    def forward(self, noisy: Tensor, timesteps: Tensor, tokens: Tensor) -> Tensor:
-        """Velocity (B, 4, 16, 16) of noisy latents, timesteps (B,), tokens (B, L)."""
-        prompt_embeds = self.text_encoder(tokens).last_hidden_state
-        velocity: Tensor = self.unet(noisy, timesteps, prompt_embeds).sample
-        return velocity
-
-
-def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoiser:  # frozen
-    """An untrained UNet with cross-attention at its two inner levels, and its text encoder."""
-    unet = UNet2DConditionModel(
+def build_unet(text_width: int, widths: Widths = Widths()) -> UNet2DConditionModel:  # frozen
+    """An untrained UNet with cross-attention at its two inner levels."""
+    return UNet2DConditionModel(
         sample_size=16,
         in_channels=4,
         out_channels=4,
@@ -63,9 +48,13 @@ def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoi
         block_out_channels=widths.unet,
         layers_per_block=widths.layers_per_block,
         norm_num_groups=8 if min(widths.unet) % 32 else 32,
-        cross_attention_dim=widths.text,
+        cross_attention_dim=text_width,
         attention_head_dim=widths.heads,
     )
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> CLIPTextModel:
+    """An untrained text encoder for the captions' tokenizer."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=widths.text,
@@ -78,7 +67,7 @@ def build_denoiser(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> Denoi
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return Denoiser(unet, CLIPTextModel(config))
+    return CLIPTextModel(config)
 
 
 def noise_scheduler() -> DDIMScheduler:
@@ -112,12 +101,14 @@ def tokenise(tokenizer: CLIPTokenizer, captions: list[str]) -> Tensor:
 class Latents:
     """A training set, encoded once."""
 
-    latents: np.ndarray  # (N, 4, 16, 16) float16, before the autoencoder's own noise
+    latents: np.ndarray  # (N, 4, 16, 16) float16
     tokens: Tensor  # (N, L)
     empty_tokens: Tensor  # (1, L)
 
 
-def denoising_loss(denoiser: Denoiser, data: Latents) -> StepLoss:
+def denoising_loss(
+    unet: UNet2DConditionModel, text_encoder: CLIPTextModel, data: Latents
+) -> StepLoss:
     """Mean squared error of the velocity."""
     alphas_cumprod = noise_scheduler().alphas_cumprod
 
@@ -129,9 +120,11 @@ def denoising_loss(denoiser: Denoiser, data: Latents) -> StepLoss:
         tokens = data.tokens[rows]
         dropped = torch.rand(BATCH, generator=generator) < EMPTY_CAPTIONS
         tokens = torch.where(dropped[:, None], data.empty_tokens, tokens)
+        with torch.no_grad():
+            prompt_embeds = text_encoder(tokens).last_hidden_state
         signal = alphas_cumprod[timesteps].sqrt().view(-1, 1, 1, 1)
         sigma = (1 - alphas_cumprod[timesteps]).sqrt().view(-1, 1, 1, 1)
-        velocity = denoiser(signal * latents + sigma * noise, timesteps, tokens)
+        velocity = unet(signal * latents + sigma * noise, timesteps, prompt_embeds).sample
         return nn.functional.mse_loss(velocity, signal * noise - sigma * latents)
 
     return loss_of
@@ -148,13 +141,18 @@ def sample_timesteps(count: int, num_train_timesteps: int, generator: torch.Gene
 
 
 def export_pipeline(
-    denoiser: Denoiser, vae: AutoencoderKL, tokenizer: CLIPTokenizer, words: list[str], folder: Path
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    vae: AutoencoderKL,
+    tokenizer: CLIPTokenizer,
+    words: list[str],
+    folder: Path,
 ) -> None:
     """Writes a float16 StableDiffusionPipeline folder; readers see the old one or the new one."""
     pipeline = StableDiffusionPipeline(
-        unet=denoiser.unet.half(),
+        unet=unet.half(),
         vae=vae.half(),
-        text_encoder=denoiser.text_encoder.half(),
+        text_encoder=text_encoder.half(),
         tokenizer=tokenizer,
         scheduler=noise_scheduler(),
         safety_checker=None,

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTextModel, CLIPTokenizer
 
 from loop_studio.starter import paths
 from loop_studio.starter.eye import TextureNet
@@ -32,6 +32,8 @@ def train_scorer(order: Order) -> None:
     recipe = order.recipe("scorer")
     torch.manual_seed(recipe.seed)
     model = build_scorer(tokenizer, ScorerWidths())
+    reading = CLIPTextModel.from_pretrained(order.work / "text_encoder")
+    model.text_model.load_state_dict(reading.state_dict())
     training = Training(model, recipe, order.work / "scorer.pt")
     for _ in training.run(scorer_loss(model, tokenizer)):
         pass

@@ -8,18 +8,17 @@ from pathlib import Path
 from loop_studio.starter.training import Recipe
 
 SCENES, SCENE_SEED = 60_000, 1
-EXPORT_EVERY = 300  # steps of the denoiser
+EXPORT_EVERY = 600  # steps of the denoiser
 
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
+    "text": Recipe(steps=700, peak_learning_rate=1e-3, seed=10, weight_decay=0.01),
     "diffusion": Recipe(
-        steps=3_400,
-        peak_learning_rate=1e-3,
+        steps=9_000,
+        peak_learning_rate=1.2e-3,
         seed=12,
         weight_decay=0.01,
-        ema_decay=0.998,
-        save_every=100,
-        decay_share=0.52,
+        decay_share=0.6,
     ),
     "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),

@@ -1,9 +1,8 @@
 """Trains the starter from nothing: `python -m loop_studio.starter.train --stage all`.
 
-Stages, in order: vae, latents, diffusion, scorer, eye, referee, card. Each can be killed and
+Stages, in order: vae, latents, text, diffusion, scorer, eye, referee, card. Each can be killed and
 started again; it goes on from its last saved step in the work folder. About two hours on two
-cores. The diffusion stage exports a usable folder every `EXPORT_EVERY` steps; it may be spread over
-processes: `python -m torch.distributed.run --nproc-per-node 2 -m loop_studio.starter.train ...`.
+cores. The diffusion stage exports a usable folder every `EXPORT_EVERY` steps.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.distributed as dist
-from diffusers import AutoencoderKL
-from transformers import CLIPTokenizer
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from loop_studio.starter import paths
 from loop_studio.starter.card import card_text
 from loop_studio.starter.denoiser import (
-    Denoiser,
     Latents,
-    build_denoiser,
+    build_text_encoder,
+    build_unet,
     denoising_loss,
     export_pipeline,
     tokenise,
 )
 from loop_studio.starter.readers import train_eye, train_referee, train_scorer
+from loop_studio.starter.reading import Reader, reading_loss
 from loop_studio.starter.recipes import EXPORT_EVERY, SCENE_SEED, SCENES, Order
 from loop_studio.starter.scenes import scenes_on_disk
 from loop_studio.starter.tokens import train_tokenizer
-from loop_studio.starter.training import Training, rank
+from loop_studio.starter.training import Training
 from loop_studio.starter.vae import build_vae, encode_all, normalise_latents, vae_loss
 
 NORMALISE_ON = 4_000  # scenes that fix the mean and scale of the latents
@@ -63,8 +62,23 @@ def encode_latents(order: Order) -> None:
     train_tokenizer(captions).save_pretrained(order.work / "tokenizer")
 
 
+def train_text(order: Order) -> None:
+    """The text encoder, to `work/text_encoder`."""
+    _, captions = scenes_on_disk(order.work, SCENES, SCENE_SEED)
+    tokenizer = CLIPTokenizer.from_pretrained(order.work / "tokenizer")
+    recipe = order.recipe("text")
+    torch.manual_seed(recipe.seed)
+    reader = Reader(build_text_encoder(tokenizer))
+    training = Training(reader, recipe, order.work / "text.pt")
+    for _ in training.run(reading_loss(reader, tokenise(tokenizer, captions), captions)):
+        pass
+    finished = training.averaged()
+    assert isinstance(finished, Reader)
+    finished.text_encoder.save_pretrained(order.work / "text_encoder")
+
+
 def train_diffusion(order: Order) -> None:
-    """UNet and text encoder, exported to `out/diffusion` again and again."""
+    """The UNet, exported with all it needs to `out/diffusion` again and again."""
     _, captions = scenes_on_disk(order.work, SCENES, SCENE_SEED)
     tokenizer = CLIPTokenizer.from_pretrained(order.work / "tokenizer")
     data = Latents(
@@ -72,16 +86,18 @@ def train_diffusion(order: Order) -> None:
         tokenise(tokenizer, captions),
         tokenise(tokenizer, [""]),
     )
+    text_encoder = load_text_encoder(order.work)
     recipe = order.recipe("diffusion")
     torch.manual_seed(recipe.seed)
-    denoiser = build_denoiser(tokenizer)
-    training = Training(denoiser, recipe, order.work / "diffusion.pt")
-    for step in training.run(denoising_loss(denoiser, data)):
-        if rank() == 0 and (step % EXPORT_EVERY == 0 or step == recipe.steps):
+    unet = build_unet(text_encoder.config.hidden_size)
+    training = Training(unet, recipe, order.work / "diffusion.pt")
+    for step in training.run(denoising_loss(unet, text_encoder, data)):
+        if step % EXPORT_EVERY == 0 or step == recipe.steps:
             averaged = training.averaged()
-            assert isinstance(averaged, Denoiser)
+            assert isinstance(averaged, UNet2DConditionModel)
+            encoder, vae = load_text_encoder(order.work), load_vae(order.work)
             folder = order.out / paths.DIFFUSION_FOLDER.name
-            export_pipeline(averaged, load_vae(order.work), tokenizer, captions, folder)
+            export_pipeline(averaged, encoder, vae, tokenizer, captions, folder)
 
 
 def write_card(order: Order) -> None:
@@ -98,9 +114,17 @@ def load_vae(work: Path) -> AutoencoderKL:
     return vae.eval()
 
 
+def load_text_encoder(work: Path) -> CLIPTextModel:
+    """The trained text encoder in float32."""
+    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder")
+    assert isinstance(text_encoder, CLIPTextModel)
+    return text_encoder.eval()
+
+
 STAGES: dict[str, Callable[[Order], None]] = {
     "vae": train_vae,
     "latents": encode_latents,
+    "text": train_text,
     "diffusion": train_diffusion,
     "scorer": train_scorer,
     "eye": train_eye,
@@ -119,8 +143,6 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     if chosen.stage == "all" and chosen.steps is not None:
         parser.error("--steps is for one stage: name it with --stage")
-    if dist.is_torchelastic_launched():
-        dist.init_process_group("gloo")
     order = Order(chosen.work, chosen.out, chosen.steps)
     for stage in STAGES if chosen.stage == "all" else [chosen.stage]:
         STAGES[stage](order)

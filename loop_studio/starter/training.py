@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from tqdm import tqdm  # type: ignore[import-untyped]  # has no annotations
 
@@ -45,29 +44,8 @@ def learning_rate(step: int, recipe: Recipe) -> float:
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """The only source of randomness of one step; of its own in each process."""
-    return torch.Generator().manual_seed((seed << 32) + step * processes() + rank())
-
-
-def processes() -> int:
-    """How many processes train together: 1, unless started by torch's own launcher."""
-    return dist.get_world_size() if dist.is_initialized() else 1
-
-
-def rank() -> int:
-    """Which of them this one is; the first alone writes files."""
-    return dist.get_rank() if dist.is_initialized() else 0
-
-
-def share_gradients(parameters: list[nn.Parameter]) -> None:
-    """Replaces every gradient by its mean over all processes, so their weights stay the same."""
-    if processes() == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([gradient.flatten() for gradient in gradients]) / processes()
-    dist.all_reduce(flat)
-    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    """The only source of randomness of one step."""
+    return torch.Generator().manual_seed((seed << 32) + step)
 
 
 class Training:
@@ -96,7 +74,6 @@ class Training:
             total=end,
             desc=name,
             mininterval=10,
-            disable=rank() > 0,
         )
         smooth = 0.0
         for step in bar:
@@ -118,8 +95,6 @@ class Training:
 
     def save(self) -> None:
         """Writes the state beside its place and renames it: never half-written."""
-        if rank() > 0:
-            return
         self._state_file.parent.mkdir(parents=True, exist_ok=True)
         partial = self._state_file.with_suffix(".partial")
         torch.save(self._state(), partial)
@@ -131,7 +106,6 @@ class Training:
         loss = loss_of(step, step_generator(self.recipe.seed, step))
         self._optimizer.zero_grad()
         loss.backward()
-        share_gradients(self._parameters)
         nn.utils.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         decay = min(self.recipe.ema_decay, (1 + step) / (10 + step))

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.groups import retire_stale_in
 from loop_studio.storage.projects import keep_active, revision_of
 from loop_studio.storage.refilling import refill_in
-from loop_studio.storage.schema import Project, Version, VersionFile
+from loop_studio.storage.schema import Group, Project, Rating, Version, VersionFile
 from loop_studio.storage.tree import Tree
 
 
@@ -81,6 +82,29 @@ def lag(db: Database, from_version: str, to_version: str | None) -> int:
         start = found(session, Version, from_version)
         end = found(session, Version, to_version or "")
         return Tree(session, start.project_id).distance(start.id, end.id)
+
+
+def none_shares(db: Database, project_id: str) -> dict[str, float]:
+    """Share of each version's judged groups where the rater said that none is good.
+
+    By version id; versions without a judgement in a mode that can say so are left out.
+    """
+    can_say_so = (
+        Rating.project_id == project_id,
+        Rating.status == "active",
+        Rating.mode.in_(("best", "good")),
+    )
+    by_version = select(Group.version_id, func.count()).group_by(Group.version_id)
+    judged = by_version.join(Rating, Rating.group_id == Group.id).where(*can_say_so)
+    equal = select(Group.version_id, Rating.judgement).join(Rating, Rating.group_id == Group.id)
+    with db.read() as session:
+        totals = dict(session.execute(judged).tuples().all())
+        nones = Counter(
+            version
+            for version, judgement in session.execute(equal.where(*can_say_so, ~Rating.usable))
+            if not any(judgement.values())
+        )
+    return {version: nones[version] / total for version, total in totals.items()}
 
 
 def list(db: Database, project_id: str) -> Sequence[Version]:

@@ -7,16 +7,19 @@ import pytest
 import torch
 from torch import nn
 
+from loop_studio.starter.captions import parse_caption
 from loop_studio.starter.denoiser import (
     Latents,
     Widths,
-    build_denoiser,
+    build_text_encoder,
+    build_unet,
     denoising_loss,
     tokenise,
 )
 from loop_studio.starter.eye import TextureNet
 from loop_studio.starter.eye_training import eye_loss
 from loop_studio.starter.prompts import STARTER_PROMPTS
+from loop_studio.starter.reading import Reader, reading_loss, truths_of
 from loop_studio.starter.referee import RefereeNet
 from loop_studio.starter.referee_training import referee_loss
 from loop_studio.starter.render import render_scenes
@@ -40,13 +43,24 @@ def _vae() -> tuple[nn.Module, StepLoss]:
     return vae, vae_loss(vae, pictures)
 
 
-def _denoiser() -> tuple[nn.Module, StepLoss]:
+WIDTHS = Widths((8, 16, 16), heads=2, text=16, text_layers=1)
+
+
+def _text() -> tuple[nn.Module, StepLoss]:
     tokenizer = train_tokenizer(list(STARTER_PROMPTS))
-    denoiser = build_denoiser(tokenizer, Widths((8, 16, 16), heads=2, text=16, text_layers=1))
+    reader = Reader(build_text_encoder(tokenizer, WIDTHS))
+    captions = list(STARTER_PROMPTS)
+    return reader, reading_loss(reader, tokenise(tokenizer, captions), captions)
+
+
+def _unet() -> tuple[nn.Module, StepLoss]:
+    tokenizer = train_tokenizer(list(STARTER_PROMPTS))
+    text_encoder = build_text_encoder(tokenizer, WIDTHS)
+    unet = build_unet(WIDTHS.text, WIDTHS)
     latents = np.random.default_rng(1).normal(size=(4, 4, 16, 16)).astype(np.float16)
     tokens = tokenise(tokenizer, list(STARTER_PROMPTS[:4]))
     data = Latents(latents, tokens, tokenise(tokenizer, [""]))
-    return denoiser, denoising_loss(denoiser, data)
+    return unet, denoising_loss(unet, text_encoder, data)
 
 
 def _scorer() -> tuple[nn.Module, StepLoss]:
@@ -66,7 +80,7 @@ def _referee() -> tuple[nn.Module, StepLoss]:
     return net, referee_loss(net)
 
 
-STAGES = [_vae, _denoiser, _scorer, _eye, _referee]
+STAGES = [_vae, _text, _unet, _scorer, _eye, _referee]
 
 
 @pytest.mark.parametrize("build", STAGES)
@@ -113,3 +127,26 @@ def test_normalised_latents_have_unit_scale_and_decode_the_same():
     assert np.abs(latents.mean((0, 2, 3))).max() < 0.01
     assert np.abs(latents.std((0, 2, 3)) - 1).max() < 0.01
     assert torch.allclose(before, after, atol=1e-4)
+
+
+def test_the_reader_is_asked_for_every_word_of_a_caption():
+    captions = ["a red star", "a red fish", "a blue star", "a striped red star", "two red stars"]
+    captions += ["a red star above a fish", "a red star left of a fish", "a star above a red fish"]
+    truths = [truths_of(parse_caption(caption)) for caption in captions]
+    assert len({tuple(truth) for truth in truths}) == len(captions)
+    assert sum(a != b for a, b in zip(truths[0], truths[1], strict=True)) == 1
+    assert sum(a != b for a, b in zip(truths[5], truths[6], strict=True)) == 1
+
+
+def test_a_text_encoder_learns_to_read_shapes(tmp_path: Path):
+    torch.manual_seed(0)
+    reader, loss_of = _text()
+    tokenizer = train_tokenizer(list(STARTER_PROMPTS))
+    tokens = tokenise(tokenizer, ["a red star", "a red fish", "a red moon"])
+    recipe = Recipe(steps=80, peak_learning_rate=1e-2, seed=3, warmup_steps=5)
+    for _ in Training(reader, recipe, tmp_path / "text.pt").run(loss_of):
+        pass
+    shapes = reader(tokens)[0].argmax(1)[:3]
+    assert shapes.tolist() == [
+        truths_of(parse_caption(f"a {s}"))[0] for s in ("star", "fish", "moon")
+    ]

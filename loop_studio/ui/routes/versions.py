@@ -37,16 +37,20 @@ class VersionList(Answer):
 
 @router.get("/projects/{id}/versions")
 def list_versions(db: Db, id: Id) -> VersionList:
-    """Every version of a project."""
+    """Every version of a project. `metrics.none_share` is up to date with the ratings."""
     live = projects.get(db, id).live_version_id
-    return VersionList(versions=[_answer(version, live) for version in versions.list(db, id)])
+    shares = versions.none_shares(db, id)
+    told = [_answer(one, live, shares.get(one.id)) for one in versions.list(db, id)]
+    return VersionList(versions=told)
 
 
 @router.post("/versions/{id}/activate")
 def activate(db: Db, id: Id, nothing: Nothing) -> Version:
     """Make a version live: the next group is made by it."""
     version = versions.activate(db, id)
-    return _answer(version, projects.get(db, version.project_id).live_version_id)
+    shares = versions.none_shares(db, version.project_id)
+    live = projects.get(db, version.project_id).live_version_id
+    return _answer(version, live, shares.get(version.id))
 
 
 @router.get(
@@ -65,7 +69,8 @@ def lora(
     return FileResponse(path, media_type="application/octet-stream", filename=name)
 
 
-def _answer(version: schema.Version, live: str | None) -> Version:
+def _answer(version: schema.Version, live: str | None, none_share: float | None) -> Version:
+    said = {} if none_share is None else {"none_share": none_share}
     return Version(
         id=version.id,
         number=version.number,
@@ -74,7 +79,7 @@ def _answer(version: schema.Version, live: str | None) -> Version:
         live=version.id == live,
         name=version.name,
         created_at=version.created_at,
-        metrics=version.metrics,
+        metrics=version.metrics | said,
     )
 
 
