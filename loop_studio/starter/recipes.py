@@ -14,11 +14,11 @@ RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
     "text": Recipe(steps=700, peak_learning_rate=1e-3, seed=10, weight_decay=0.01),
     "diffusion": Recipe(
-        steps=9_000,
+        steps=7_600,
         peak_learning_rate=1.2e-3,
         seed=12,
         weight_decay=0.01,
-        decay_share=0.6,
+        decay_share=0.47,
     ),
     "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from loop_studio.starter import paths
 from loop_studio.starter.captions import parse_caption
-from loop_studio.starter.evaluate import generate, load_pipeline
+from loop_studio.starter.evaluate import Sampled, generate, load_pipeline, measure_section
 from loop_studio.starter.eye import TASTES, dominant_colour, satisfies
 from loop_studio.starter.measures import (
     agreement,
@@ -20,7 +20,7 @@ from loop_studio.starter.measures import (
     referee_on_rendered,
     scorer_on_rendered,
 )
-from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
+from loop_studio.starter.prompts import EVALUATION_PROMPTS, HELD_OUT_ONE_OBJECT, STARTER_PROMPTS
 from loop_studio.starter.render import render, render_scenes
 from loop_studio.starter.scorer import VERSION, Scorer
 from loop_studio.starter.words import unknown_words
@@ -141,3 +141,13 @@ def _picture(background=(230, 230, 230), radius=14.0, x=32.0, texture="solid"):
     assert description is not None
     thing = Thing("circle", "red", texture, min(max(x, radius), 64 - radius), 32.0, radius)
     return np.asarray(render(Scene((thing,), background, description, "a red circle")))
+
+
+def test_single_objects_come_out_as_asked_in_combinations_never_trained():
+    prompts = list(HELD_OUT_ONE_OBJECT)
+    pictures = generate(load_pipeline(paths.DIFFUSION_FOLDER), prompts, range(len(prompts)))
+    sampled = Sampled(prompts, pictures)
+    shares = measure_section(sampled, ("colour", "shape", "texture"))
+    assert shares["shape"].value >= 0.9, shares
+    assert shares["colour"].value >= 0.8, shares
+    assert shares["texture"].value >= 0.75, shares
