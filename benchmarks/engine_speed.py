@@ -26,7 +26,8 @@ import torch
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.adapters import LoraShape
-from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.jobs.models import trained_steps_of
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import JudgedGroup, Sampler
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
@@ -67,7 +68,7 @@ class Engine:
         self.sampler = Sampler(
             self.config.num_inference_steps, self.config.guidance_scale, self.config.eta
         )
-        self.trained = TrainedSteps(self.config.trained_steps, self.config.trained_fraction)
+        self.trained = trained_steps_of(self.config)
         self.passes_per_step = 2 if self.config.guidance_scale > 1 else 1
 
     def rollout(self, first_seed: int = 0) -> bytes:
@@ -209,7 +210,8 @@ def main() -> None:
     backward = per_sample(engine, backward=True)
     best, best_back = min(forward, key=forward.__getitem__), min(backward, key=backward.__getitem__)
     samples = config.group_size * config.num_inference_steps * engine.passes_per_step
-    transitions = int(sum(group.trajectories.trained.sum() for group in groups))
+    held = [group.trajectories.trained | group.trajectories.anchored for group in groups]
+    transitions = int(sum(mask.sum() for mask in held))
     samples_once = transitions * engine.passes_per_step
 
     def update_floor() -> None:

@@ -64,7 +64,7 @@ class ProjectConfig:
     ] = 32
 
     # Learning
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 5e-3
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 3e-3
     passes: Annotated[int, Field(ge=1, le=16, description="passes over the groups")] = 2
     minibatches: Annotated[
         int, Field(ge=1, le=64, description="optimizer steps per pass (whole groups each)")
@@ -75,13 +75,17 @@ class ProjectConfig:
     kl_weight: Annotated[
         float,
         Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
-    ] = 0.05
+    ] = 0.02
     trained_steps: Annotated[
         TrainedSteps, Field(description="which denoising steps are trained")
     ] = "high_noise"
     trained_fraction: Annotated[
         float, Field(gt=0.0, le=1.0, description="share of the steps that is trained")
-    ] = 0.5
+    ] = 0.2
+    anchor_steps: Annotated[
+        int,
+        Field(ge=0, le=200, description="untrained steps per image that the KL penalty holds too"),
+    ] = 2
     max_grad_norm: Annotated[
         float, Field(gt=0.0, le=1000.0, description="gradient norm is clipped here")
     ] = 1.0
@@ -140,6 +144,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "kl_weight",
         "trained_steps",
         "trained_fraction",
+        "anchor_steps",
         "max_grad_norm",
         "micro_batch",
         "lora_rank",

@@ -23,6 +23,7 @@ from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
     Steps,
+    anchored_mask,
     guided,
     step_mean,
     trained_mask,
@@ -40,6 +41,7 @@ class TrainedSteps:
 
     kind: str = "high_noise"
     fraction: float = 0.5
+    anchors: int = 0
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,8 @@ class StableDiffusionPolicy:
     ) -> Rollout:
         """Sample one trajectory per seed, the whole group in one UNet call per step.
 
-        Steps after the last trained one are sampled but not stored. Raises Invalid when every
-        step is below the noise floor: nothing could be learned.
+        Steps after the last trained or anchored one are sampled but not stored. Raises Invalid when
+        every step is below the noise floor: nothing could be learned.
         """
         trained = trained or TrainedSteps()
         steps = self._steps(sampler)
@@ -167,7 +169,8 @@ class StableDiffusionPolicy:
         mask = trained_mask(
             trained.kind, trained.fraction, steps.stored, list(seeds), len(steps.timesteps)
         )
-        kept = int(mask.any(0).nonzero().max()) + 1
+        anchors = anchored_mask(mask, trained.anchors, list(seeds))
+        kept = int((mask | anchors).any(0).nonzero().max()) + 1
         path: list[Tensor] = []
         log_probs: list[Tensor] = []
         for latents, log_prob_ in self._denoise((prompt,) * len(seeds), seeds, sampler, weights):
@@ -184,6 +187,7 @@ class StableDiffusionPolicy:
                 log_probs=torch.stack(log_probs[1:], 1).cpu(),
                 timesteps=steps.timesteps[:kept].cpu(),
                 trained=mask[:, :kept],
+                anchored=anchors[:, :kept],
             ),
         )
 

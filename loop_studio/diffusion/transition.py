@@ -109,6 +109,19 @@ def trained_mask(kind: str, fraction: float, stored: int, seeds: list[int], tota
     return mask
 
 
+def anchored_mask(trained: Tensor, count: int, seeds: list[int]) -> Tensor:
+    """Up to `count` untrained steps per trajectory, (k, stored) bool, drawn before any reward.
+
+    The LoRA answers at every step, so a penalty on the trained ones alone lets all others drift.
+    """
+    mask = torch.zeros_like(trained)
+    for row, seed in enumerate(seeds):
+        free = (~trained[row]).nonzero().flatten()
+        generator = torch.Generator().manual_seed(seed ^ 0xA2C4)
+        mask[row, free[torch.randperm(len(free), generator=generator)[:count]]] = True
+    return mask
+
+
 def _refuse(config: Mapping[str, Any]) -> None:
     for name in ("thresholding", "clip_sample"):
         if config.get(name):

@@ -46,7 +46,7 @@ def sampler_of(config: ProjectConfig) -> Sampler:
 
 def trained_steps_of(config: ProjectConfig) -> TrainedSteps:
     """Which steps its rollouts store."""
-    return TrainedSteps(config.trained_steps, config.trained_fraction)
+    return TrainedSteps(config.trained_steps, config.trained_fraction, config.anchor_steps)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from loop_studio.rl.types import JudgedGroup, Sampler, Transitions
 
 @dataclass(frozen=True)
 class Batch:
-    """N trained denoising steps of images that were sampled alike."""
+    """N trained or anchored denoising steps of images that were sampled alike."""
 
     sampler: Sampler
     prompts: tuple[str, ...]  # N
@@ -23,9 +23,9 @@ class Batch:
     next_latents: Tensor  # (N, C, H, W)
     timesteps: Tensor  # (N,)
     old_log_probs: Tensor  # (N,) under the version that sampled them
-    up: Tensor  # (N,) upward push / |T_i|, >= 0
-    down: Tensor  # (N,) downward push / |T_i|, <= 0
-    kl_share: Tensor  # (N,) 1 / (k |T_i|)
+    up: Tensor  # (N,) upward push / |T_i|, >= 0; 0 at anchored steps
+    down: Tensor  # (N,) downward push / |T_i|, <= 0; 0 at anchored steps
+    kl_share: Tensor  # (N,) 1 / (k x image i's trained and anchored steps)
     reference: Tensor  # (N, C, H, W) means of the base model; (N, 0) without a KL penalty
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ _TENSORS = tuple(name for name in _PER_ROW if name != "prompts")
 
 
 def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
-    """The group's trained transitions.
+    """The group's trained transitions, and its anchored ones if `keep_silent`.
 
     Images without any advantage are left out unless `keep_silent` (a KL penalty holds them too);
     no denominator changes, so the gradients are the same.
@@ -65,8 +65,10 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
     up, down = group.pushes()
     counts = stored.trained.sum(1).clamp(min=1).double()
     pushed = (up > 0) | (down < 0)
-    wanted = stored.trained if keep_silent else stored.trained & pushed[:, None]
+    held = stored.trained | stored.anchored
+    wanted = held if keep_silent else stored.trained & pushed[:, None]
     image, step = wanted.nonzero(as_tuple=True)
+    learns = stored.trained[image, step]
     return Batch(
         sampler=stored.sampler,
         prompts=(stored.prompt,) * len(image),
@@ -74,9 +76,9 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
         next_latents=stored.latents[image, step + 1],
         timesteps=stored.timesteps[step],
         old_log_probs=stored.log_probs[image, step],
-        up=(up / counts)[image].float(),
-        down=(down / counts)[image].float(),
-        kl_share=(1 / (counts * stored.group_size))[image].float(),
+        up=((up / counts)[image] * learns).float(),
+        down=((down / counts)[image] * learns).float(),
+        kl_share=(1 / (held.sum(1).clamp(min=1).double() * stored.group_size))[image].float(),
         reference=torch.zeros(len(image), 0),
     )
 

@@ -36,6 +36,7 @@ class Trajectories:
     log_probs: Tensor  # (k, S) float32, mean over the D elements, under the group's own version
     timesteps: Tensor  # (S,) int64
     trained: Tensor  # (k, S) bool, drawn before any reward
+    anchored: Tensor  # (k, S) bool, never a trained step: only a KL penalty looks at these
 
     @property
     def group_size(self) -> int:

@@ -95,8 +95,8 @@ def train(
 def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: int) -> float:
     """KL from the learner to the base in true nats per step, averaged over trajectories.
 
-    One trained step of each trajectory, drawn uniformly: an unbiased estimate of the mean over
-    its trained steps at a fraction of the cost.
+    One trained or anchored step of each trajectory, drawn uniformly: an unbiased estimate of the
+    mean over these at a fraction of the cost.
     """
     generator = torch.Generator().manual_seed(seed)
     batches = [flatten(_one_step_each(group, generator), keep_silent=True) for group in groups]
@@ -185,10 +185,12 @@ def _minibatches(count: int, config: LoopConfig, seed: int) -> Iterator[list[int
 
 
 def _one_step_each(group: JudgedGroup, generator: torch.Generator) -> JudgedGroup:
-    trained = group.trajectories.trained
-    drawn = torch.multinomial(trained.double(), 1, generator=generator)
-    one = torch.zeros_like(trained).scatter(1, drawn, value=True)
-    return replace(group, trajectories=replace(group.trajectories, trained=one))
+    stored = group.trajectories
+    held = stored.trained | stored.anchored
+    drawn = torch.multinomial(held.double(), 1, generator=generator)
+    one = torch.zeros_like(held).scatter(1, drawn, value=True)
+    chosen = replace(stored, trained=one, anchored=torch.zeros_like(one))
+    return replace(group, trajectories=chosen)
 
 
 def _device(policy: Policy) -> torch.device:

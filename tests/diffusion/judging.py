@@ -65,4 +65,5 @@ def same_rollouts(first: Rollout, second: Rollout) -> bool:
         and torch.equal(one.latents, other.latents)
         and torch.equal(one.log_probs, other.log_probs)
         and torch.equal(one.trained, other.trained)
+        and torch.equal(one.anchored, other.anchored)
     )

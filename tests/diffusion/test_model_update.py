@@ -96,6 +96,7 @@ def half_precision_gradient(dtype: torch.dtype) -> tuple[Tensor, float]:
         log_probs=log_prob(latents[:, 1], mean, std)[:, None],
         timesteps=timesteps,
         trained=torch.ones(2, 1, dtype=torch.bool),
+        anchored=torch.zeros(2, 1, dtype=torch.bool),
     )
     pushes = torch.tensor([leave_one_out([1.0, 0.0])], dtype=torch.float64)
     group = JudgedGroup("group", stored, pushes, torch.tensor([2]))

@@ -131,3 +131,19 @@ def test_only_what_is_trained_is_stored() -> None:
     whole = policy.rollout("a cat", [1, 2], sampler, trained=ALL_STEPS)
     assert (half.images == whole.images).all()
     assert torch.equal(half.trajectories.latents, whole.trajectories.latents[:, :4])
+
+
+def test_anchored_steps_are_stored_and_leave_everything_else_alone() -> None:
+    policy = tiny.policy()
+    sampler = Sampler(6, 1.0, 1.0)
+    plain = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("high_noise", 0.34))
+    held = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("high_noise", 0.34, 2))
+    stored = held.trajectories
+    assert (held.images == plain.images).all()
+    assert plain.trajectories.trained.sum(1).tolist() == stored.trained.sum(1).tolist() == [2, 2]
+    assert stored.anchored.sum(1).tolist() == [2, 2]
+    assert not (stored.anchored & stored.trained).any()
+    assert torch.equal(stored.latents[:, :3], plain.trajectories.latents)
+    assert stored.latents.shape[1] == stored.anchored.any(0).nonzero().max() + 2
+    everywhere = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("all", anchors=2))
+    assert not everywhere.trajectories.anchored.any()

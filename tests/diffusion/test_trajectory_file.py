@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load, save
 
 from loop_studio.diffusion.trajectory_file import pack, unpack
 from loop_studio.errors import Unfaithful
@@ -16,13 +18,15 @@ SENTENCE = "trajectory file is damaged.*Check the disk"
 
 def trajectories(seed: int = 0) -> Trajectories:
     generator = torch.Generator().manual_seed(seed)
+    trained = torch.rand((3, 4), generator=generator) < 0.5
     return Trajectories(
         prompt='a "cat" \u2014 \u732b, {braces}\n',
         sampler=Sampler(20, 3.3, 0.7),
         latents=torch.randn((3, 5, 4, 4, 4), generator=generator),
         log_probs=torch.randn((3, 4), generator=generator),
         timesteps=torch.tensor([951, 901, 851, 801]),
-        trained=torch.rand((3, 4), generator=generator) < 0.5,
+        trained=trained,
+        anchored=~trained & (torch.rand((3, 4), generator=generator) < 0.5),
     )
 
 
@@ -39,6 +43,15 @@ def test_a_trajectory_survives_its_file_bit_for_bit() -> None:
         if isinstance(before, torch.Tensor):
             assert before.dtype == after.dtype
             assert before.numpy().tobytes() == after.numpy().tobytes()
+
+
+def test_a_file_of_release_0_1_is_read_as_without_anchored_steps() -> None:
+    tensors = load(DATA)
+    del tensors["anchored"]
+    header = json.loads(DATA[8 : 8 + int.from_bytes(DATA[:8], "little")])
+    found = unpack(save(tensors, metadata=header["__metadata__"]))
+    assert torch.equal(found.trained, trajectories().trained)
+    assert not found.anchored.any()
 
 
 @pytest.mark.parametrize(

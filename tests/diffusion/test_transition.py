@@ -13,6 +13,7 @@ from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
     Steps,
+    anchored_mask,
     guided,
     step_mean,
     trained_mask,
@@ -151,3 +152,12 @@ def test_what_hides_the_density_of_a_step_is_refused_with_a_sentence(
 def test_more_steps_than_the_model_was_trained_on_are_refused() -> None:
     with pytest.raises(ModelUnusable, match="trained on 1000 steps"):
         steps(1001)
+
+
+def test_anchored_steps_are_drawn_per_trajectory_and_alike_often() -> None:
+    trained = trained_mask("high_noise", 0.2, 18, list(range(2000)), 20)
+    anchored = anchored_mask(trained, 2, list(range(2000)))
+    assert torch.equal(anchored[7:8], anchored_mask(trained[:1], 2, [7]))
+    assert not (anchored & trained).any()
+    shares = anchored[:, 4:].double().mean(0)
+    assert ((shares - 2 / 14).abs() < 4 * (2 / 14 / 2000) ** 0.5).all()

@@ -45,10 +45,14 @@ def naive_loss(
                 for advantage, m in zip(group.advantages[:, i], group.members, strict=True):
                     least = torch.minimum(rho * advantage, rho.clamp(1 - c, 1 + c) * advantage)
                     total = total - least / (count * m * len(steps) * len(groups))
+            held = (stored.trained | stored.anchored)[i].nonzero().flatten().tolist()
+            for s in held:
+                t, x = stored.timesteps[s], stored.latents[i, s]
+                mean = x + theta[0, t] + theta[1, t] * x.tanh()
                 base = x + walk.base[0, t] + walk.base[1, t] * x.tanh()
                 kl = ((mean - base) ** 2).sum() / (2 * walk.std[t] ** 2)
-                held = config.kl_weight * kl / ELEMENTS
-                total = total + held / (k * len(steps) * len(groups))
+                penalty = config.kl_weight * kl / ELEMENTS
+                total = total + penalty / (k * len(held) * len(groups))
     return total
 
 
@@ -72,13 +76,14 @@ def gradients(
 
 def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
     """Three groups of different sizes and samplers, judged by nobody, one or several raters,
-    in part, with random trained steps."""
+    in part, with random trained and anchored steps."""
     generator = torch.Generator().manual_seed(seed)
     found = []
     for number, k in enumerate((4, 2, 3)):
         stored = walk.trajectories(k, seed=1000 * seed + number)
         trained = torch.rand(stored.trained.shape, generator=generator) < 0.6
         trained[torch.arange(k), torch.randint(trained.shape[1], (k,), generator=generator)] = True
+        anchored = (torch.rand(trained.shape, generator=generator) < 0.5) & ~trained
         sampler = GUIDED if number == 1 else SAMPLER
         judgements = int(torch.randint(1 if number == 0 else 0, 4, (1,), generator=generator))
         rows, members = [], []
@@ -88,7 +93,7 @@ def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
             pushes = leave_one_out(torch.rand(m, generator=generator).tolist())
             rows.append([dict(zip(some, pushes, strict=True)).get(i, 0.0) for i in range(k)])
             members.append(m)
-        stored = replace(stored, trained=trained, sampler=sampler)
+        stored = replace(stored, trained=trained, anchored=anchored, sampler=sampler)
         found.append(judged(stored, rows, members, name=f"group {number}"))
     return found
 
