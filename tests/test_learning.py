@@ -29,7 +29,7 @@ def one_sided_p(differences: NDArray[np.float64]) -> float:
 
 def test_thirty_two_judgements_shift_the_model_towards_the_taste() -> None:
     plan = Plan(updates=4, groups=8, prompts=tuple(EVALUATION_PROMPTS[::2]), seeds=(101, 102))
-    unit = run_unit("dark_background", 0, plan)
+    unit = run_unit("left_of_centre", 0, plan)
     assert one_sided_p(np.array(unit["gain_by_prompt"])) < 0.01, unit
 
 

@@ -98,7 +98,7 @@ def none_shares(db: Database, project_id: str) -> dict[str, float]:
     judged = by_version.join(Rating, Rating.group_id == Group.id).where(*can_say_so)
     equal = select(Group.version_id, Rating.judgement).join(Rating, Rating.group_id == Group.id)
     with db.read() as session:
-        totals = dict(session.execute(judged).tuples().all())
+        totals = dict(session.execute(judged).all())
         nones = Counter(
             version
             for version, judgement in session.execute(equal.where(*can_say_so, ~Rating.usable))
