@@ -210,8 +210,7 @@ def main() -> None:
     backward = per_sample(engine, backward=True)
     best, best_back = min(forward, key=forward.__getitem__), min(backward, key=backward.__getitem__)
     samples = config.group_size * config.num_inference_steps * engine.passes_per_step
-    held = [group.trajectories.trained | group.trajectories.anchored for group in groups]
-    transitions = int(sum(mask.sum() for mask in held))
+    transitions = int(sum(group.trajectories.held.sum() for group in groups))
     samples_once = transitions * engine.passes_per_step
 
     def update_floor() -> None:

@@ -65,7 +65,7 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
     up, down = group.pushes()
     counts = stored.trained.sum(1).clamp(min=1).double()
     pushed = (up > 0) | (down < 0)
-    held = stored.trained | stored.anchored
+    held = stored.held
     wanted = held if keep_silent else stored.trained & pushed[:, None]
     image, step = wanted.nonzero(as_tuple=True)
     learns = stored.trained[image, step]

@@ -43,6 +43,11 @@ class Trajectories:
         """k."""
         return self.latents.shape[0]
 
+    @property
+    def held(self) -> Tensor:
+        """The steps that a KL penalty sees, trained and anchored: (k, S) bool."""
+        return self.trained | self.anchored
+
 
 @dataclass(frozen=True)
 class JudgedGroup:

@@ -186,9 +186,8 @@ def _minibatches(count: int, config: LoopConfig, seed: int) -> Iterator[list[int
 
 def _one_step_each(group: JudgedGroup, generator: torch.Generator) -> JudgedGroup:
     stored = group.trajectories
-    held = stored.trained | stored.anchored
-    drawn = torch.multinomial(held.double(), 1, generator=generator)
-    one = torch.zeros_like(held).scatter(1, drawn, value=True)
+    drawn = torch.multinomial(stored.held.double(), 1, generator=generator)
+    one = torch.zeros_like(stored.held).scatter(1, drawn, value=True)
     chosen = replace(stored, trained=one, anchored=torch.zeros_like(one))
     return replace(group, trajectories=chosen)
 

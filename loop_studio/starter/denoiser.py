@@ -55,19 +55,23 @@ def build_unet(text_width: int, widths: Widths = Widths()) -> UNet2DConditionMod
 
 def build_text_encoder(tokenizer: CLIPTokenizer, widths: Widths = Widths()) -> CLIPTextModel:
     """An untrained text encoder for the captions' tokenizer."""
-    config = CLIPTextConfig(
+    return CLIPTextModel(text_config(tokenizer, widths.text, widths.text_layers))
+
+
+def text_config(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextConfig:
+    """One shape for denoiser and scorer: the scorer starts from the encoder that has read."""
+    return CLIPTextConfig(
         vocab_size=len(tokenizer),
-        hidden_size=widths.text,
-        intermediate_size=4 * widths.text,
-        projection_dim=widths.text,
-        num_hidden_layers=widths.text_layers,
+        hidden_size=width,
+        intermediate_size=4 * width,
+        projection_dim=width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         max_position_embeddings=tokenizer.model_max_length,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    return CLIPTextModel(config)
 
 
 def noise_scheduler() -> DDIMScheduler:

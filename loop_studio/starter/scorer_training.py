@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import ImageFilter
 from torch import Tensor, nn
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTokenizer, CLIPVisionConfig
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer, CLIPVisionConfig
 
 from loop_studio.starter.captions import (
     COLOURS,
@@ -19,6 +19,7 @@ from loop_studio.starter.captions import (
     Phrase,
     caption_text,
 )
+from loop_studio.starter.denoiser import text_config
 from loop_studio.starter.render import render
 from loop_studio.starter.scorer import pixels_of
 from loop_studio.starter.training import StepLoss
@@ -41,23 +42,15 @@ class ScorerWidths:
 
 def build_scorer(tokenizer: CLIPTokenizer, widths: ScorerWidths) -> CLIPModel:
     """An untrained CLIP for 64x64 pictures and the world's captions."""
-    shared = {
-        "hidden_size": widths.hidden,
-        "intermediate_size": 4 * widths.hidden,
-        "num_attention_heads": 4,
-        "projection_dim": widths.hidden,
-    }
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        num_hidden_layers=widths.text_layers,
-        max_position_embeddings=tokenizer.model_max_length,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        **shared,
-    )
+    text = text_config(tokenizer, widths.hidden, widths.text_layers)
     vision = CLIPVisionConfig(
-        image_size=64, patch_size=widths.patch, num_hidden_layers=widths.vision_layers, **shared
+        image_size=64,
+        patch_size=widths.patch,
+        num_hidden_layers=widths.vision_layers,
+        hidden_size=widths.hidden,
+        intermediate_size=4 * widths.hidden,
+        num_attention_heads=4,
+        projection_dim=widths.hidden,
     )
     return CLIPModel(
         CLIPConfig(
