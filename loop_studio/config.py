@@ -75,13 +75,13 @@ class ProjectConfig:
     kl_weight: Annotated[
         float,
         Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
-    ] = 0.02
+    ] = 0.03
     trained_steps: Annotated[
         TrainedSteps, Field(description="which denoising steps are trained")
     ] = "high_noise"
     trained_fraction: Annotated[
         float, Field(gt=0.0, le=1.0, description="share of the steps that is trained")
-    ] = 0.2
+    ] = 0.25
     anchor_steps: Annotated[
         int,
         Field(ge=0, le=200, description="untrained steps per image that the KL penalty holds too"),

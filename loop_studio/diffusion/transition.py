@@ -134,3 +134,9 @@ def _refuse(config: Mapping[str, Any]) -> None:
         raise ModelUnusable(
             f"This model predicts {kind!r}; the studio trains epsilon and v_prediction models."
         )
+    if kind == "epsilon" and config.get("rescale_betas_zero_snr"):
+        raise ModelUnusable(
+            "This model's schedule starts from pure noise (rescale_betas_zero_snr), where a model "
+            "that predicts epsilon says nothing about the picture. Set rescale_betas_zero_snr to "
+            "false in scheduler/scheduler_config.json, or choose another model."
+        )

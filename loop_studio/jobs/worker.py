@@ -22,7 +22,7 @@ from loop_studio.jobs import check_model, housekeeping, rollout, samples, score,
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.jobs.models import Models
 from loop_studio.settings import Settings
-from loop_studio.storage import jobs, projects, status, updates, workers
+from loop_studio.storage import jobs, projects, status, workers
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.jobs import LostLease
@@ -132,10 +132,7 @@ class Worker:
             self._held.remove(job)
 
     def _fail(self, job: Job, code: str, detail: str, trace: str, state: str = "failed") -> None:
-        if job.kind == "update" and job.update_id is not None:
-            updates.fail(self.bench.db, job, job.update_id, code, detail, trace, state)
-        else:
-            jobs.finish(self.bench.db, job, state, code, detail, trace)
+        jobs.finish(self.bench.db, job, state, code, detail, trace)
 
     def _serve_raters(self, job: Job) -> None:
         """Between two steps of a long job: make groups for raters who are about to run out."""

@@ -24,6 +24,8 @@ from loop_studio.starter.words import write_words
 
 BATCH = 32
 EMPTY_CAPTIONS = 0.1  # share, for classifier-free guidance
+BACKGROUND_SETTLED = 800  # timestep below which the noise does not hide the background
+EXTRA_DARK = 0.35  # share of the rows below it that is drawn from dark pictures alone
 
 
 @dataclass(frozen=True)
@@ -74,18 +76,34 @@ def text_config(tokenizer: CLIPTokenizer, width: int, layers: int) -> CLIPTextCo
     )
 
 
-def noise_scheduler() -> DDIMScheduler:
+BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+
+
+def sd_noise_scheduler() -> DDIMScheduler:
     """Stable Diffusion's betas and spacing, with v-prediction."""
     return DDIMScheduler(
-        num_train_timesteps=1000,
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
+        **BETAS,
         prediction_type="v_prediction",
         timestep_spacing="leading",
         steps_offset=1,
         clip_sample=False,
         set_alpha_to_one=False,
+    )
+
+
+def zero_snr_noise_scheduler() -> DDIMScheduler:
+    """The same betas rescaled, so that the first step of sampling is pure noise in training too.
+
+    Unscaled, training never shows noise without a trace of the picture's brightness and sampling
+    begins with nothing else, which makes all pictures equally light: backgrounds are dark in 18 %
+    of the scenes and were in 5 % of the samples. Source: Lin et al. 2023 (arXiv 2305.08891).
+    """
+    return DDIMScheduler(
+        **BETAS,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+        clip_sample=False,
     )
 
 
@@ -108,19 +126,30 @@ class Latents:
     latents: np.ndarray  # (N, 4, 16, 16) float16
     tokens: Tensor  # (N, L)
     empty_tokens: Tensor  # (1, L)
+    dark: Tensor  # rows with a dark background, ascending
 
 
 def denoising_loss(
-    unet: UNet2DConditionModel, text_encoder: CLIPTextModel, data: Latents
+    unet: UNet2DConditionModel,
+    text_encoder: CLIPTextModel,
+    data: Latents,
+    noise_scheduler: DDIMScheduler,
 ) -> StepLoss:
-    """Mean squared error of the velocity."""
-    alphas_cumprod = noise_scheduler().alphas_cumprod
+    """Mean squared error of the velocity.
+
+    Dark backgrounds are few, so things on them came out worse. They are shown more often where
+    the noise no longer hides which kind it is, so that their share of the samples stays.
+    """
+    alphas_cumprod = noise_scheduler.alphas_cumprod
 
     def loss_of(_step: int, generator: torch.Generator) -> Tensor:
+        timesteps = sample_timesteps(BATCH, len(alphas_cumprod), generator)
         rows = torch.randint(len(data.latents), (BATCH,), generator=generator)
+        extra = data.dark[torch.randint(len(data.dark), (BATCH,), generator=generator)]
+        swapped = torch.rand(BATCH, generator=generator) < EXTRA_DARK
+        rows = torch.where(swapped & (timesteps < BACKGROUND_SETTLED), extra, rows)
         latents = torch.from_numpy(data.latents[rows.numpy()]).float()
         noise = torch.randn(latents.shape, generator=generator)
-        timesteps = sample_timesteps(BATCH, len(alphas_cumprod), generator)
         tokens = data.tokens[rows]
         dropped = torch.rand(BATCH, generator=generator) < EMPTY_CAPTIONS
         tokens = torch.where(dropped[:, None], data.empty_tokens, tokens)
@@ -149,6 +178,7 @@ def export_pipeline(
     text_encoder: CLIPTextModel,
     vae: AutoencoderKL,
     tokenizer: CLIPTokenizer,
+    noise_scheduler: DDIMScheduler,
     words: list[str],
     folder: Path,
 ) -> None:
@@ -158,7 +188,7 @@ def export_pipeline(
         vae=vae.half(),
         text_encoder=text_encoder.half(),
         tokenizer=tokenizer,
-        scheduler=noise_scheduler(),
+        scheduler=noise_scheduler,
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,

@@ -12,6 +12,9 @@ EXPORT_EVERY = 600  # steps of the denoiser
 
 RECIPES = {
     "vae": Recipe(steps=2_700, peak_learning_rate=1.2e-3, seed=11, ema_decay=0.995),
+    "decoder": Recipe(
+        steps=2_000, peak_learning_rate=8e-4, seed=14, decay_share=0.6, ema_decay=0.99
+    ),
     "text": Recipe(steps=700, peak_learning_rate=1e-3, seed=10, weight_decay=0.01),
     "diffusion": Recipe(
         steps=7_600,
@@ -20,7 +23,15 @@ RECIPES = {
         weight_decay=0.01,
         decay_share=0.47,
     ),
-    "scorer": Recipe(steps=1_500, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
+    "zero_snr": Recipe(
+        steps=3_300,
+        peak_learning_rate=8e-4,
+        seed=13,
+        weight_decay=0.01,
+        decay_share=0.8,
+        ema_decay=0.995,
+    ),
+    "scorer": Recipe(steps=3_000, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
     "referee": Recipe(steps=900, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
 }

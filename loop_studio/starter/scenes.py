@@ -10,6 +10,8 @@ import numpy as np
 
 from loop_studio.starter.render import render_scenes
 
+DARK_CORNER = 100  # mean of RGB; backgrounds are far below or far above
+
 
 def scenes_on_disk(work: Path, count: int, seed: int) -> tuple[np.ndarray, list[str]]:
     """Pictures (count, 64, 64, 3) uint8 and captions, rendered if they are not there yet."""
@@ -23,3 +25,8 @@ def scenes_on_disk(work: Path, count: int, seed: int) -> tuple[np.ndarray, list[
         partial.write_text(json.dumps([scene.caption for scene in scenes]))
         os.replace(partial, captions_file)  # last: its presence says that all is there
     return np.load(pictures_file, mmap_mode="r"), json.loads(captions_file.read_text())
+
+
+def dark_rows(pictures: np.ndarray) -> np.ndarray:
+    """Which of the pictures (N, 64, 64, 3) have a dark background: row numbers, ascending."""
+    return np.flatnonzero(pictures[:, 0, 0].mean(-1) < DARK_CORNER)

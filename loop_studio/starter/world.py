@@ -41,7 +41,7 @@ DARK_SHARE = 0.18
 TEXTURE_SAID_SHARE = 0.45
 COLOUR_SAID_SHARE = 0.9
 SAID_TEXTURES = (0.08, 0.46, 0.46)  # solid, striped, dotted where the caption says a texture
-UNSAID_TEXTURES = (0.70, 0.21, 0.09)  # the same where it does not
+UNSAID_TEXTURES = (0.46, 0.42, 0.12)  # the same where it does not
 KINDS = (0.52, 0.28, 0.20)  # one object, two objects, two to four of a kind
 
 

@@ -177,32 +177,17 @@ def finish(
     error_log: str | None = None,
 ) -> None:
     """End the job, and with it the update or the samples that it stood for. Raises LostLease."""
+    error = {"error_code": error_code, "error_detail": error_detail, "error_log": error_log}
     with db.write() as session:
-        end(session, job, state, error_code, error_detail, error_log)
+        _fenced_change(session, job, update(Job).values(error))
+        end(session, job, state)
         _settle(session, job, state, error_code, error_detail)
 
 
-def end(
-    session: Session,
-    job: Job,
-    state: str,
-    error_code: str | None = None,
-    error_detail: str | None = None,
-    error_log: str | None = None,
-) -> None:
+def end(session: Session, job: Job, state: str) -> None:
     """End the job row alone, within a transaction. Raises LostLease."""
-    _fenced_change(
-        session,
-        job,
-        update(Job).values(
-            state=state,
-            error_code=error_code,
-            error_detail=error_detail,
-            error_log=error_log,
-            lease_until=None,
-            finished_at=now(),
-        ),
-    )
+    ended = {"state": state, "lease_until": None, "finished_at": now()}
+    _fenced_change(session, job, update(Job).values(ended))
 
 
 def hold(session: Session, job: Job) -> None:

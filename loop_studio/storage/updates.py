@@ -113,21 +113,6 @@ def publish(
         return publish_in(session, done, files, metrics)
 
 
-def fail(
-    db: Database,
-    job: Job,
-    update_id: str,
-    code: str,
-    detail: str,
-    log: str,
-    state: str = "failed",
-) -> None:
-    """End an update without a version; its groups and ratings wait again. Raises LostLease."""
-    with db.write() as session:
-        jobs.end(session, job, state, code, detail, log)
-        settle_update(session, update_id, state, code, detail)
-
-
 def list(
     db: Database, project_id: str, limit: int = 500, before: int | None = None
 ) -> Sequence[Update]:

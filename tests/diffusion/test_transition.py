@@ -140,6 +140,7 @@ def test_random_steps_depend_on_each_trajectorys_own_seed_alone() -> None:
         ({"clip_sample": True}, "sets clip_sample.*or choose another model"),
         ({"prediction_type": "sample"}, "predicts 'sample'; the studio trains epsilon and v_pred"),
         ({"prediction_type": "flow_prediction"}, "predicts 'flow_prediction'"),
+        ({"rescale_betas_zero_snr": True}, "starts from pure noise.*or choose another model"),
     ],
 )
 def test_what_hides_the_density_of_a_step_is_refused_with_a_sentence(

@@ -15,6 +15,7 @@ from loop_studio.starter.denoiser import (
     build_unet,
     denoising_loss,
     tokenise,
+    zero_snr_noise_scheduler,
 )
 from loop_studio.starter.eye import TextureNet
 from loop_studio.starter.eye_training import eye_loss
@@ -59,8 +60,8 @@ def _unet() -> tuple[nn.Module, StepLoss]:
     unet = build_unet(WIDTHS.text, WIDTHS)
     latents = np.random.default_rng(1).normal(size=(4, 4, 16, 16)).astype(np.float16)
     tokens = tokenise(tokenizer, list(STARTER_PROMPTS[:4]))
-    data = Latents(latents, tokens, tokenise(tokenizer, [""]))
-    return unet, denoising_loss(unet, text_encoder, data)
+    data = Latents(latents, tokens, tokenise(tokenizer, [""]), torch.tensor([0, 2]))
+    return unet, denoising_loss(unet, text_encoder, data, zero_snr_noise_scheduler())
 
 
 def _scorer() -> tuple[nn.Module, StepLoss]:

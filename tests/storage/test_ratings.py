@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import func, select
 
 from loop_studio.errors import Conflict, Forbidden, Invalid, NotFound
-from loop_studio.storage import groups, projects, ratings, status, updates
+from loop_studio.storage import groups, jobs, projects, ratings, status, updates
 from loop_studio.storage.database import Database
 from loop_studio.storage.ratings import RatingIn, RatingOut
 from loop_studio.storage.schema import Rating, Reward
@@ -180,7 +180,7 @@ def test_a_rating_during_an_update_that_fails_becomes_usable(db: Database) -> No
     late = rate(db, group, "ann", best=1)
     assert not late.usable
     assert [row.used_by_update_id for row in rows(db)] == [update.id, None]
-    updates.fail(db, job, update.id, "oops", "It failed.", "")
+    jobs.finish(db, job, "failed", "oops", "It failed.", "")
     assert [(row.event_id, row.usable, row.used_by_update_id) for row in rows(db)] == [
         (first.event_id, False, None),
         (late.event_id, True, None),

@@ -174,7 +174,7 @@ def test_a_running_update_is_asked_to_stop_and_gives_its_groups_back(db: Databas
     assert (asked.status, asked.cancel_requested) == ("running", True)
     assert updates.cancel(db, begun.id).status == "running"
     assert jobs.cancel_requested(db, job)
-    updates.fail(db, job, begun.id, "cancelled", "Cancelled on request.", "", state="cancelled")
+    jobs.finish(db, job, "cancelled", "cancelled", "Cancelled on request.", "")
     assert updates.cancel(db, begun.id).status == "cancelled"
     assert groups.get(db, group.id).used_by_update_id is None
     assert status.status(db, project.id).usable_groups == 1
@@ -196,7 +196,7 @@ def test_failure_keeps_the_sentence_and_gives_groups_and_ratings_back(db: Databa
     begun, job = start_update(db, project)
     updates.claim_groups(db, begun.id)
     assert rate(db, group, event_id=stored.event_id).used_by_update_id == begun.id
-    updates.fail(db, job, begun.id, "out_of_memory", "Too big.", "Traceback")
+    jobs.finish(db, job, "failed", "out_of_memory", "Too big.", "Traceback")
     failed = updates.get(db, begun.id)
     assert (failed.status, failed.error_code, failed.error_detail) == (
         "failed",
@@ -263,7 +263,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(db: Database) -> None:
         lambda: updates.start(db, begun.id, old),
         lambda: updates.progress(db, old, "training", 1, 2),
         lambda: updates.publish(db, old, begun.id, FILES, {}),
-        lambda: updates.fail(db, old, begun.id, "x", "x", "x"),
+        lambda: jobs.finish(db, old, "failed", "x", "x", "x"),
     ):
         with pytest.raises(LostLease):
             write()

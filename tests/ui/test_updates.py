@@ -89,7 +89,7 @@ def test_a_failed_update_says_why_and_can_no_longer_be_cancelled(rated):
     update = fine_tune(rated).json()
     job = jobs.claim(rated.db, "worker", kinds=["update"])
     updates.start(rated.db, update["id"], job)
-    updates.fail(rated.db, job, update["id"], "out_of_memory", "Too big.", "traceback")
+    jobs.finish(rated.db, job, "failed", "out_of_memory", "Too big.", "traceback")
     failed = rated.api("GET", f"updates/{update['id']}").json()
     assert failed["status"] == "failed"
     assert failed["error"] == {"code": "out_of_memory", "detail": "Too big."}
