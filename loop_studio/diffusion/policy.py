@@ -144,6 +144,16 @@ class StableDiffusionPolicy:
             weights,
         )
 
+    def trainable_steps(self, sampler: Sampler) -> Steps:
+        """The grid of a sampler; raises Invalid when every step is below the noise floor."""
+        steps = self._steps(sampler)
+        if steps.stored == 0:
+            raise Invalid(
+                f"With {sampler.num_inference_steps} denoising steps and eta {sampler.eta:g} no "
+                "step is noisy enough to learn from; raise eta, or change the number of steps."
+            )
+        return steps
+
     @torch.no_grad()
     def rollout(
         self,
@@ -160,12 +170,7 @@ class StableDiffusionPolicy:
         every step is below the noise floor: nothing could be learned.
         """
         trained = trained or TrainedSteps()
-        steps = self._steps(sampler)
-        if steps.stored == 0:
-            raise Invalid(
-                f"With {sampler.num_inference_steps} denoising steps and eta {sampler.eta:g} no "
-                "step is noisy enough to learn from; raise eta, or change the number of steps."
-            )
+        steps = self.trainable_steps(sampler)
         mask = trained_mask(
             trained.kind, trained.fraction, steps.stored, list(seeds), len(steps.timesteps)
         )

@@ -1,4 +1,4 @@
-"""Job `check_model`: can the project's model be loaded and sampled? The answer is a sentence."""
+"""Job `check_model`: could a group be made? The worker keeps the sentence of a failure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from loop_studio.storage.schema import Job
 
 
 def run(bench: Bench, job: Job) -> None:
-    """Load the model and its noise schedule; the worker keeps the sentence of a failure."""
+    """Load the model with the live version, and look for steps noisy enough to learn from."""
     assert job.project_id is not None
     project = projects.get(bench.db, job.project_id)
     config = projects.config(bench.db, project.id)
     live = versions.live(bench.db, project.id)
     policy = bench.models.ready(project, config, "live", live)
-    policy.schedule.steps(sampler_of(config))
-    projects.set_model_error(bench.db, project.id, None)
+    policy.trainable_steps(sampler_of(config))
+    projects.set_generation_error(bench.db, project.id, None)
     jobs.finish(bench.db, job, "succeeded")

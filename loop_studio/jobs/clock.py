@@ -34,7 +34,14 @@ class Clock:
             timezone="UTC",
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
-        for tick, seconds in ((self.refill, 1), (self.sweep, 5), (self.due, 5), (self.tidy, 3600)):
+        ticks = (
+            (self.refill, 1),
+            (self.sweep, 5),
+            (self.due, 5),
+            (self.look_again, 60),
+            (self.tidy, 3600),
+        )
+        for tick, seconds in ticks:
             self._scheduler.add_job(
                 self._if_holder, "interval", [tick], seconds=seconds, id=tick.__name__
             )
@@ -63,6 +70,14 @@ class Clock:
         for schedule in schedules.due(self._db, moment):
             if schedules.advance(self._db, schedule, next_run(schedule.cron, moment)):
                 enqueue(self._db, schedule)
+
+    def look_again(self) -> None:
+        """Where no group could be made while people rate: see whether one can be made now."""
+        minute = now().strftime("%Y-%m-%dT%H:%M")
+        for project in projects.active(self._db):
+            if project.generation_error:
+                key = f"check_model/{project.id}/{minute}"
+                jobs.enqueue(self._db, "check_model", project.id, dedupe_key=key)
 
     def tidy(self) -> None:
         """Ask for housekeeping, once an hour whoever asks."""

@@ -11,17 +11,20 @@ from loop_studio.jobs.models import sampler_of
 from loop_studio.jobs.score import score_images
 from loop_studio.rewards.catalogue import CATALOGUE
 from loop_studio.rl.types import Weights
-from loop_studio.storage import projects, samples, versions
+from loop_studio.storage import jobs, projects, samples, versions
 from loop_studio.storage.schema import Job, Samples
 
 CHUNK = 8  # pictures per UNet call: quick enough to let raters in between
 
 
 def run(bench: Bench, job: Job) -> None:
-    """Render every prompt with every seed under one version; what is already there stays."""
+    """Render every prompt with every seed under one version; what is already there stays.
+
+    With the settings of the time when they were asked for, so that probe walls stay comparable.
+    """
     wanted, present = samples.get(bench.db, job.payload["samples_id"])
     project = projects.get(bench.db, wanted.project_id)
-    config = projects.config(bench.db, project.id).merged(wanted.settings)
+    config = projects.revision(bench.db, wanted.revision_id).config.merged(wanted.settings)
     version = versions.get(bench.db, wanted.version_id)
     cells = list(product(wanted.prompts, wanted.seeds["seeds"]))
     live = version.id == project.live_version_id
@@ -36,7 +39,7 @@ def run(bench: Bench, job: Job) -> None:
         )
     if wanted.kind == "probe":
         measure(bench, wanted)
-    samples.finish(bench.db, job, wanted.id, "succeeded")
+    jobs.finish(bench.db, job, "succeeded")
 
 
 def measure(bench: Bench, probe: Samples) -> None:

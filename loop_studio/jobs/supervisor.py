@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from typing import IO
 
+from loop_studio.errors import StudioError
 from loop_studio.jobs.clock import Clock
 from loop_studio.settings import Settings
 from loop_studio.storage import jobs, workers
@@ -58,21 +59,31 @@ class Supervisor:
     def _watch(self) -> None:
         """Run workers one after another: back off 1, 2, 4 .. 60 s while they die without work."""
         delay, fruitless = FIRST_DELAY_S, 0
-        while True:
-            worker_id, finished_before = new_id(), jobs.finished_count(self._db)
-            workers.mark(self._db, worker_id, "starting")
-            last_words = self._run_worker(worker_id)
-            jobs.expire_leases_of(self._db, worker_id)
-            if self._stopping.is_set():
-                return
-            if jobs.finished_count(self._db) > finished_before:
+        while not self._stopping.is_set():
+            try:
+                fruitful = self._run_one(lost=fruitless + 1 >= STARTS_BEFORE_LOST)
+            except StudioError as error:  # a full disk, a busy database: it may pass
+                log.error("the worker's state could not be written: %s", error.detail)
+                fruitful = False
+            if fruitful:
                 delay, fruitless = FIRST_DELAY_S, 0
             fruitless += 1
-            lost = fruitless >= STARTS_BEFORE_LOST
-            workers.mark(self._db, worker_id, "lost" if lost else "starting", last_words)
-            log.warning("the worker ended (%s); starting another in %.0f s", last_words, delay)
-            self._stopping.wait(delay)
+            if not self._stopping.wait(delay):
+                log.warning("starting another worker after %.0f s", delay)
             delay = min(2 * delay, LONGEST_DELAY_S)
+
+    def _run_one(self, *, lost: bool) -> bool:
+        """One worker from start to end, as its row tells; whether it finished any job."""
+        worker_id, finished_before = new_id(), jobs.finished_count(self._db)
+        workers.mark(self._db, worker_id, "starting")
+        last_words = self._run_worker(worker_id)
+        jobs.expire_leases_of(self._db, worker_id)
+        fruitful = jobs.finished_count(self._db) > finished_before
+        if not self._stopping.is_set():
+            state = "lost" if lost and not fruitful else "starting"
+            workers.mark(self._db, worker_id, state, last_words)
+            log.warning("the worker ended (%s)", last_words)
+        return fruitful
 
     def _run_worker(self, worker_id: str) -> str:
         """Run one worker to its end; returns the last line it said.
@@ -86,6 +97,8 @@ class Supervisor:
             stderr=subprocess.PIPE,
             env=self._environment,
         )
+        if self._stopping.is_set():  # `stop` may have looked before there was a process
+            self._process.terminate()
         assert self._process.stderr is not None
         last_words = _relay(self._process.stderr)
         self._process.wait()

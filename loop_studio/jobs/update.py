@@ -17,20 +17,21 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.lora_file import Checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.errors import Refused, Unfaithful
+from loop_studio.errors import NotFound, Refused, Unfaithful
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.rl.fidelity import replay_deviation, tolerance
 from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
-from loop_studio.storage import groups, projects, samples, updates, versions
+from loop_studio.storage import groups, projects, updates, versions
 from loop_studio.storage.files import StoredFile, new_key
 from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput, Version
 
 log = logging.getLogger(__name__)
 
 UNFAITHFUL_SHARE = 0.1  # more excluded groups than this and the update is refused
+_EXCLUDED = "The group no longer replays as it was made."
 
 
 def run(bench: Bench, job: Job) -> None:
@@ -43,27 +44,83 @@ def run(bench: Bench, job: Job) -> None:
     claimed, inputs = claim_inputs(bench, job, update)
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
-    judged = _faithful(bench, job, update, project, config, _judged(bench, claimed, inputs))
+    judged = _faithful(bench, job, update, claimed, inputs)
+    _check_trainable(judged, config)
     learner = _learner(bench, policy, config, parent)
     metrics = _train(bench, job, learner, judged, config, update.seed)
     files = _write(bench, project, update, learner.checkpoint())
     version = updates.publish(bench.db, job, update.id, files, metrics)
     if updates.get(bench.db, update.id).made_live:
         bench.models.publish(policy, version, config)
-    samples.create_probe(bench.db, version.id)
 
 
-def _judged(
-    bench: Bench, claimed: Sequence[Group], inputs: Sequence[UpdateInput]
-) -> list[tuple[Group, JudgedGroup]]:
-    """Trajectories and the matrix of advantages of every claimed group, silent ones too."""
+def _faithful(
+    bench: Bench, job: Job, update: Update, claimed: Sequence[Group], inputs: Sequence[UpdateInput]
+) -> list[JudgedGroup]:
+    """The claimed groups that replay under their own versions; the others are excluded for good.
+
+    Sorted by version, so that each older version is loaded once. Raises Unfaithful when more than
+    a tenth do not replay: the next update then finds only those that do.
+    """
+    project = projects.get(bench.db, update.project_id)
+    config = projects.revision(bench.db, update.revision_id).config
     rows: dict[str, list[UpdateInput]] = defaultdict(list)
     for row in inputs:
         rows[row.group_id].append(row)
-    return [(group, _judged_group(bench, group, rows[group.id])) for group in claimed]
+    generator = torch.Generator().manual_seed(update.seed)
+    kept, lost = [], []
+    for step, group in enumerate(sorted(claimed, key=lambda group: group.version_id)):
+        bench.between(job, "checking", step, len(claimed))
+        try:
+            candidate = _judged_group(bench, group, rows[group.id])
+            _check_replay(bench, project, config, group, candidate, generator)
+            kept.append(candidate)
+        except (Unfaithful, NotFound) as error:
+            log.warning("group %s is excluded: %s", group.id, error.detail)
+            lost.append(group.id)
+    updates.exclude_groups(bench.db, update.id, lost, _EXCLUDED)
+    if len(lost) > UNFAITHFUL_SHARE * len(claimed):
+        raise Unfaithful(
+            f"{len(lost)} of {len(claimed)} groups do not replay as they were made, so nothing "
+            "was trained. They are left out from now on; their ratings are kept. Were the "
+            "model's files, the precision or the device changed? Rate new groups, then try again."
+        )
+    return kept
+
+
+def _check_replay(
+    bench: Bench,
+    project: Project,
+    config: ProjectConfig,
+    group: Group,
+    candidate: JudgedGroup,
+    generator: torch.Generator,
+) -> None:
+    """Replay one random stored step under the group's own version; raises Unfaithful."""
+    slot: Weights = "live" if group.version_id == project.live_version_id else "archive"
+    version = versions.get(bench.db, group.version_id)
+    policy = bench.models.ready(project, config, slot, version)
+    stored = candidate.trajectories
+    drawn = int(torch.randint(stored.log_probs.shape[1], (1,), generator=generator))
+    deviation = replay_deviation(policy, stored, slot, step=drawn)
+    if deviation > tolerance(clip_range(config.clip_nats, stored.latents[0, 0].numel())):
+        raise Unfaithful(f"It replays with |log ratio| {deviation:.2g}.")
+
+
+def _check_trainable(judged: Sequence[JudgedGroup], config: ProjectConfig) -> None:
+    """Raises Refused for groups that give LOOP nothing to do."""
+    if not any(bool((group.advantages != 0).any()) for group in judged):
+        raise Refused("None of the groups gives a learning signal; rate a few more.", "no_signal")
+    if config.passes * min(config.minibatches, len(judged)) < 2:
+        raise Refused(
+            "One group in one pass makes a single optimizer step, which is RLOO, not LOOP. "
+            "Rate another group, or set passes to 2.",
+            "too_few_groups",
+        )
 
 
 def _judged_group(bench: Bench, group: Group, rows: Sequence[UpdateInput]) -> JudgedGroup:
+    """Trajectories and advantages of one group; raises Unfaithful or NotFound for a bad file."""
     position = {image.id: image.position for image in groups.images(bench.db, group.id)}
     judgements: dict[tuple[str, str | None], list[UpdateInput]] = defaultdict(list)
     for row in rows:
@@ -76,53 +133,6 @@ def _judged_group(bench: Bench, group: Group, rows: Sequence[UpdateInput]) -> Ju
         trajectories = trajectory_file.unpack(file.read())
     members = torch.tensor([len(judgement) for judgement in judgements.values()])
     return JudgedGroup(group.id, trajectories, advantages, members.long())
-
-
-def _faithful(
-    bench: Bench,
-    job: Job,
-    update: Update,
-    project: Project,
-    config: ProjectConfig,
-    judged: Sequence[tuple[Group, JudgedGroup]],
-) -> list[JudgedGroup]:
-    """Replay one random stored step of each group under its own version; keep those that agree.
-
-    Groups come sorted by version, so each older version is loaded once.
-    Raises Unfaithful when more than a tenth do not replay.
-    """
-    generator = torch.Generator().manual_seed(update.seed)
-    kept, lost = [], []
-    live_id = project.live_version_id
-    for step, (group, candidate) in enumerate(sorted(judged, key=lambda pair: pair[0].version_id)):
-        bench.between(job, "checking", step, len(judged))
-        slot: Weights = "live" if group.version_id == live_id else "archive"
-        version = versions.get(bench.db, group.version_id)
-        policy = bench.models.ready(project, config, slot, version)
-        stored = candidate.trajectories
-        drawn = int(torch.randint(stored.log_probs.shape[1], (1,), generator=generator))
-        deviation = replay_deviation(policy, stored, slot, step=drawn)
-        allowed = tolerance(clip_range(config.clip_nats, stored.latents[0, 0].numel()))
-        if deviation <= allowed:
-            kept.append(candidate)
-        else:
-            log.warning("group %s replays with |log ratio| %.2g: excluded", group.id, deviation)
-            lost.append(group.id)
-    if len(lost) > UNFAITHFUL_SHARE * len(judged):
-        raise Unfaithful(
-            f"{len(lost)} of {len(judged)} groups do not replay to the log_prob they were stored "
-            "with, so nothing was trained. Were the model's files or the device changed? "
-            f"First of them: group {lost[0]}."
-        )
-    if not any(bool((group.advantages != 0).any()) for group in kept):
-        raise Refused("None of the groups gives a learning signal; rate a few more.", "no_signal")
-    if config.passes * min(config.minibatches, len(kept)) < 2:
-        raise Refused(
-            "One group in one pass makes a single optimizer step, which is RLOO, not LOOP. "
-            "Rate another group, or set passes to 2.",
-            "too_few_groups",
-        )
-    return kept
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from types import FrameType
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
-from loop_studio.errors import ModelUnusable, StudioError
+from loop_studio.errors import StudioError
 from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.jobs.models import Models
@@ -38,6 +38,7 @@ RUN: dict[str, Callable[[Bench, Job], None]] = {
     "check_model": check_model.run,
     "housekeeping": housekeeping.run,
 }
+MAKES_GROUPS = ("rollout", "check_model")  # their failure means that raters wait in vain
 IDLE_S = 0.15
 HEARTBEAT_S = 2.0
 RATERS_SHORT = 2  # with fewer groups ready, a rollout goes before the next micro-batch
@@ -87,17 +88,21 @@ class Worker:
     def run_forever(self) -> None:
         """Claim and run until stopped."""
         workers.beat(self.bench.db, self.bench.worker_id, "ready")
-        self._check_broken_models()
+        self._check_paused_projects()
         threading.Thread(target=self._beat, daemon=True).start()
         while not self.bench.stop.is_set():
-            if not self.run_next():
-                self.bench.stop.wait(IDLE_S)
+            try:
+                idle_s = 0.0 if self.run_next() else IDLE_S
+            except StudioError as error:  # a full disk, a busy database: it may pass
+                log.error("no job could be claimed or ended: %s", error.detail)
+                idle_s = HEARTBEAT_S
+            self.bench.stop.wait(idle_s)
         workers.mark(self.bench.db, self.bench.worker_id, "stopped", None)
 
-    def _check_broken_models(self) -> None:
-        """A restart is how people mend a model: look at those again that could not be used."""
+    def _check_paused_projects(self) -> None:
+        """A restart is how people mend a model: look again where no group could be made."""
         for project in projects.all(self.bench.db):
-            if project.model_error and not project.archived:
+            if project.generation_error and not project.archived:
                 jobs.enqueue(self.bench.db, "check_model", project.id, priority=20)
 
     def run_next(self) -> bool:
@@ -109,49 +114,59 @@ class Worker:
         return True
 
     def run(self, job: Job) -> None:
-        """Run one claimed job. One of the two places that catch everything: the job's border."""
+        """Run one claimed job to its end, whatever that is."""
         self._held.append(job)
         try:
-            RUN[job.kind](self.bench, job)
-        except Stopping:
-            jobs.requeue(self.bench.db, job)
+            self._attempt(job)
         except LostLease:
             log.warning("job %s was taken over by another worker", job.id)
-        except Cancelled as error:
-            self._fail(job, error.code, error.detail, "", state="cancelled")
-        except ModelUnusable as error:
-            if job.project_id is not None:  # no more groups are asked for until it is mended
-                projects.set_model_error(self.bench.db, job.project_id, error.detail)
-            self._fail(job, error.code, error.detail, traceback.format_exc())
-        except StudioError as error:
-            self._fail(job, error.code, error.detail, traceback.format_exc())
-        except Exception as error:  # the border: a job's bug must not end the worker
-            log.exception("job %s (%s) failed", job.id, job.kind)
-            self._fail(job, *explain(error), traceback.format_exc())
         finally:
             self._held.remove(job)
 
-    def _fail(self, job: Job, code: str, detail: str, trace: str, state: str = "failed") -> None:
+    def _attempt(self, job: Job) -> None:
+        """One of the two places that catch everything: the job's border. Raises LostLease."""
+        try:
+            RUN[job.kind](self.bench, job)
+        except LostLease:
+            raise
+        except Stopping:
+            jobs.requeue(self.bench.db, job)
+        except Cancelled as error:
+            self._end(job, "cancelled", error.code, error.detail)
+        except StudioError as error:
+            log.warning("job %s (%s) failed: %s", job.id, job.kind, error.detail)
+            self._end(job, "failed", error.code, error.detail, traceback.format_exc())
+        except Exception as error:  # the border: a job's bug must not end the worker
+            log.exception("job %s (%s) failed", job.id, job.kind)
+            self._end(job, "failed", *explain(error), traceback.format_exc())
+
+    def _end(self, job: Job, state: str, code: str, detail: str, trace: str = "") -> None:
+        """End a job that did not succeed; a group that cannot be made pauses its project."""
+        if state == "failed" and job.kind in MAKES_GROUPS and job.project_id is not None:
+            projects.set_generation_error(self.bench.db, job.project_id, detail)
         jobs.finish(self.bench.db, job, state, code, detail, trace)
 
     def _serve_raters(self, job: Job) -> None:
-        """Between two steps of a long job: make groups for raters who are about to run out."""
+        """Between two steps of a long job: make a group for raters who are about to run out."""
         if job.kind == "rollout" or job.project_id is None:
             return
-        while status.ready_groups(self.bench.db, job.project_id) < RATERS_SHORT:
-            waiting = jobs.claim(
-                self.bench.db, self.bench.worker_id, kinds=["rollout"], project_id=job.project_id
-            )
-            if waiting is None:
-                return
+        if status.ready_groups(self.bench.db, job.project_id) >= RATERS_SHORT:
+            return
+        waiting = jobs.claim(
+            self.bench.db, self.bench.worker_id, kinds=["rollout"], project_id=job.project_id
+        )
+        if waiting is not None:  # one, so that the long job also gets on
             self.run(waiting)
 
     def _beat(self) -> None:
         """Say that we are alive, and keep the leases of what we hold."""
         while not self.bench.stop.wait(HEARTBEAT_S):
             held = [job.id for job in list(self._held)]
-            workers.beat(self.bench.db, self.bench.worker_id, "busy" if held else "ready")
-            jobs.heartbeat(self.bench.db, held, self.bench.worker_id)
+            try:
+                workers.beat(self.bench.db, self.bench.worker_id, "busy" if held else "ready")
+                jobs.heartbeat(self.bench.db, held, self.bench.worker_id)
+            except StudioError as error:
+                log.error("no heartbeat this time: %s", error.detail)
 
 
 def explain(error: Exception) -> tuple[str, str]:

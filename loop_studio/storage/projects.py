@@ -150,22 +150,19 @@ def revision(db: Database, revision_id: str) -> Revision:
         return _parsed(found(session, SettingsRevision, revision_id))
 
 
-def touch(db: Database, project_id: str) -> None:
-    """Someone is here: the project stays refilled for the next 30 minutes."""
-    with db.write() as session:
-        keep_active(found(session, Project, project_id))
+def set_generation_error(db: Database, project_id: str, sentence: str | None) -> None:
+    """Why no group can be made, and none is asked for; None once one can.
 
-
-def set_model_error(db: Database, project_id: str, sentence: str | None) -> None:
-    """Why the project's model cannot be used, and no group is asked of it; None once it can."""
+    A new live version and new generation settings clear it too: what failed may work with them.
+    """
     with db.write() as session:
-        found(session, Project, project_id).model_error = sentence
+        found(session, Project, project_id).generation_error = sentence
         if sentence is not None:
             _cancel_rollouts(session, project_id)
 
 
 def keep_active(project: Project) -> None:
-    """`touch` within a transaction; writes at most once a minute."""
+    """Someone is here: the project stays refilled for 30 minutes. Writes once a minute at most."""
     moment = now()
     if project.active_until is None or project.active_until < moment + _RENEW_WITHIN:
         project.active_until = moment + ACTIVE_FOR
@@ -203,6 +200,7 @@ def _change_settings(session: Session, project: Project, settings: Mapping[str, 
     _revise(session, project, after, before.reward)
     if after.generation() == before.config.generation():
         return
+    project.generation_error = None
     unjudged = (
         Group.project_id == project.id,
         Group.judged_by == 0,

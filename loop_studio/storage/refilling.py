@@ -56,10 +56,13 @@ def refill_in(session: Session, project: Project, revision: Revision) -> int:
 def hurry(session: Session, project_id: str) -> None:
     """A rater waits: one rollout of this project goes before everything else.
 
-    One, not all: a rater who is quicker than the model would keep every update waiting.
+    One at a time: a rater who is quicker than the model would keep every update waiting.
     """
-    pending = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
-    first = select(Job.id).where(*pending).order_by(Job.priority.desc(), Job.created_at).limit(1)
+    rollouts = (Job.project_id == project_id, Job.kind == "rollout")
+    if session.scalar(select(Job.id).where(*rollouts, Job.state == "running").limit(1)):
+        return
+    queued = select(Job.id).where(*rollouts, Job.state == "queued")
+    first = queued.order_by(Job.priority.desc(), Job.created_at).limit(1)
     changed(
         session,
         update(Job).where(Job.id == first.scalar_subquery()).values(priority=WAITED_FOR_PRIORITY),
@@ -70,8 +73,8 @@ def paused_reason(session: Session, project: Project, revision: Revision) -> str
     """Why no groups are made for this project; empty if they may be."""
     if project.archived:
         return ARCHIVED
-    if project.model_error:
-        return project.model_error
+    if project.generation_error:
+        return project.generation_error
     if revision.reward.automatic_only:
         return NO_HUMAN_WEIGHT
     listed = select(Prompt.id).where(Prompt.project_id == project.id, Prompt.active).limit(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select
@@ -11,13 +12,11 @@ from sqlalchemy.orm import Session
 
 from loop_studio.config import SECTIONS, ProjectConfig
 from loop_studio.errors import Invalid, NotFound
-from loop_studio.storage import jobs
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.groups import NewImage, image_row
 from loop_studio.storage.projects import revision_of
 from loop_studio.storage.prompts import check
 from loop_studio.storage.schema import Image, Job, Project, Prompt, Samples, Version
-from loop_studio.storage.settling import settle_samples
 
 MOST_IMAGES = 256
 PROBE_PROMPTS = 16
@@ -32,7 +31,6 @@ def create(
     seeds: Sequence[int],
     version_number: int | None,
     settings: Mapping[str, Any],
-    kind: str = "request",
 ) -> Samples:
     """Queue every prompt with every seed under a version, the live one if none is named."""
     checked = [check(text) for text in prompts]
@@ -41,26 +39,30 @@ def create(
         project = found(session, Project, project_id)
         _check_settings(revision_of(session, project).config, settings)
         version = _version(session, project, version_number)
-        return _queue(session, project, version, checked, seeds, dict(settings), kind)
+        return _queue(session, _row(project, version, "request", checked, seeds, settings))
 
 
-def create_probe(db: Database, version_id: str) -> Samples | None:
+def create_probe(session: Session, version: Version) -> Samples | None:
     """Queue a version's probe wall, once: the project's first prompts with two fixed seeds.
 
-    Version 0 gets its wall first, and every later version the prompts of that wall, so that
-    walls stand side by side. None while the project has no prompts.
+    Version 0 gets its wall first, and every later version that wall's prompts and settings, so
+    that walls stand side by side. None while the project has no prompts.
     """
-    with db.write() as session:
-        version = found(session, Version, version_id)
-        project = found(session, Project, version.project_id, lock=True)
-        prompts = _probe_prompts(session, project)
+    project = found(session, Project, version.project_id, lock=True)
+    first = _first_probe(session, project.id)
+    if first is None:
+        listed = select(Prompt.text).where(Prompt.project_id == project.id, Prompt.active)
+        prompts = session.scalars(listed.order_by(Prompt.position).limit(PROBE_PROMPTS)).all()
         if not prompts:
             return None
         base = _version(session, project, 0)
-        for missing in {base.id: base, version.id: version}.values():
-            if _probe(session, missing.id) is None:
-                _queue(session, project, missing, prompts, PROBE_SEEDS, {}, "probe")
-        return _probe(session, version_id)
+        first = _queue(session, _row(project, base, "probe", prompts, PROBE_SEEDS))
+    known = _probe(session, version.id)
+    if known is not None:
+        return known
+    wall = _row(project, version, "probe", first.prompts, PROBE_SEEDS)
+    wall.revision_id = first.revision_id
+    return _queue(session, wall)
 
 
 def get(db: Database, samples_id: str) -> tuple[Samples, list[Image]]:
@@ -89,42 +91,32 @@ def add_images(db: Database, samples_id: str, images: Sequence[NewImage]) -> Non
         )
 
 
-def finish(db: Database, job: Job, samples_id: str, status: str) -> None:
-    """End the samples together with their job. Raises LostLease."""
-    with db.write() as session:
-        jobs.end(session, job, status)
-        settle_samples(session, samples_id, status)
-
-
-def _queue(
-    session: Session,
+def _row(
     project: Project,
     version: Version,
+    kind: str,
     prompts: Sequence[str],
     seeds: Sequence[int],
-    settings: dict[str, Any],
-    kind: str,
+    settings: Mapping[str, Any] = MappingProxyType({}),
 ) -> Samples:
     assert project.revision_id is not None
-    row = Samples(
+    return Samples(
         project_id=project.id,
         version_id=version.id,
         revision_id=project.revision_id,
         kind=kind,
         prompts=list(prompts),
         seeds={"seeds": list(seeds)},
-        settings=settings,
+        settings=dict(settings),
     )
+
+
+def _queue(session: Session, row: Samples) -> Samples:
     session.add(row)
     session.flush()
-    session.add(
-        Job(
-            kind="samples",
-            project_id=project.id,
-            payload={"samples_id": row.id},
-            priority=PRIORITY[kind],
-        )
-    )
+    job = Job(kind="samples", project_id=row.project_id, payload={"samples_id": row.id})
+    job.priority = PRIORITY[row.kind]
+    session.add(job)
     return row
 
 
@@ -163,16 +155,9 @@ def _probe(session: Session, version_id: str) -> Samples | None:
     return session.scalars(wanted.order_by(Samples.created_at.desc())).first()
 
 
-def _probe_prompts(session: Session, project: Project) -> list[str]:
-    first = (
-        select(Samples)
-        .where(Samples.project_id == project.id, Samples.kind == "probe")
-        .order_by(Samples.created_at)
-    )
-    if (wall := session.scalars(first).first()) is not None:
-        return wall.prompts
-    listed = select(Prompt.text).where(Prompt.project_id == project.id, Prompt.active)
-    return list(session.scalars(listed.order_by(Prompt.position).limit(PROBE_PROMPTS)))
+def _first_probe(session: Session, project_id: str) -> Samples | None:
+    wanted = select(Samples).where(Samples.project_id == project_id, Samples.kind == "probe")
+    return session.scalars(wanted.order_by(Samples.created_at)).first()
 
 
 def _images(session: Session, samples_id: str) -> list[Image]:

@@ -23,7 +23,8 @@ class Project(Base):
     live_version_id: Mapped[str | None]  # compare-and-swapped by updates
     revision_id: Mapped[str | None]  # the settings revision in force
     active_until: Mapped[datetime | None]  # refilled until then
-    model_error: Mapped[str | None] = mapped_column(Text)  # sentence of the last failed check
+    # Why no group could be made of late, as a sentence; until it is mended none is asked for.
+    generation_error: Mapped[str | None] = mapped_column("model_error", Text)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -22,6 +22,7 @@ from loop_studio.storage.schema import (
     Update,
     UpdateInput,
 )
+from loop_studio.storage.worth import refresh
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ class JudgementRow:
 def claim_groups(db: Database, update_id: str) -> list[Group]:
     """Take the groups that wait, oldest first, up to the maximum; claimed ones stay claimed.
 
-    With automatic rewards only, every group that may still be learned from; else the usable ones,
-    and with them the ratings that make them usable.
+    With automatic rewards only, groups that nobody judged: people's judgements wait for an update
+    in which they count. Else the usable ones, and with them the ratings that make them usable.
     """
     terms = revision(db, _revision_id(db, update_id))
     with db.write() as session:
@@ -147,6 +148,17 @@ def inputs(db: Database, update_id: str) -> list[UpdateInput]:
         return _inputs(session, update_id)
 
 
+def exclude_groups(db: Database, update_id: str, group_ids: Sequence[str], reason: str) -> None:
+    """Take claimed groups out of the update and retire them; their ratings stay and say why."""
+    with db.write() as session:
+        chosen = (Group.id.in_(group_ids), Group.used_by_update_id == update_id)
+        for group in session.scalars(select(Group).where(*chosen)).all():
+            group.used_by_update_id, group.retired_reason = None, reason
+            own = update(Rating).where(Rating.group_id == group.id)
+            changed(session, own.values(used_by_update_id=None))
+            refresh(session, group)
+
+
 def _revision_id(db: Database, update_id: str) -> str:
     with db.read() as session:
         row = found(session, Update, update_id)
@@ -156,7 +168,8 @@ def _revision_id(db: Database, update_id: str) -> str:
 def _waiting(project_id: str, terms: Revision) -> list[ColumnElement[bool]]:
     unused = [Group.project_id == project_id, Group.used_by_update_id.is_(None)]
     if terms.reward.automatic_only:
-        return [*unused, Group.retired_reason.is_(None), Group.trajectory_key.is_not(None)]
+        unjudged = (Group.judged_by == 0, Group.retired_reason.is_(None))
+        return [*unused, *unjudged, Group.trajectory_key.is_not(None)]
     return [*unused, Group.usable.is_(True)]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Conflict
-from loop_studio.storage import auto_update, jobs
+from loop_studio.storage import auto_update, jobs, samples
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.files import StoredFile
 from loop_studio.storage.projects import keep_active, revision_of
@@ -25,6 +25,7 @@ from loop_studio.storage.update_inputs import JudgementRow as JudgementRow
 from loop_studio.storage.update_inputs import NewInput as NewInput
 from loop_studio.storage.update_inputs import claim_groups as claim_groups
 from loop_studio.storage.update_inputs import claimable as claimable
+from loop_studio.storage.update_inputs import exclude_groups as exclude_groups
 from loop_studio.storage.update_inputs import groups_of as groups_of
 from loop_studio.storage.update_inputs import inputs as inputs
 from loop_studio.storage.update_inputs import judgements as judgements
@@ -103,14 +104,16 @@ def publish(
     """Make the update's version, with files that are on disk already, and end update and job.
 
     The version goes live if the one it started from still is; otherwise it stays a branch and
-    the update's `made_live` is False. Raises LostLease.
+    the update's `made_live` is False. Its probe wall is queued. Raises LostLease.
     """
     with db.write() as session:
         jobs.end(session, job, "succeeded")
         done = found(session, Update, update_id, lock=True)
         if done.status not in ACTIVE:
             raise jobs.LostLease(f"update {update_id} has {done.status}")
-        return publish_in(session, done, files, metrics)
+        version = publish_in(session, done, files, metrics)
+        samples.create_probe(session, version)
+        return version
 
 
 def list(

@@ -49,6 +49,7 @@ def activate(db: Database, version_id: str) -> Version:
         keep_active(project)
         if project.live_version_id != version.id:
             project.live_version_id = version.id
+            project.generation_error = None
             retire_stale_in(session, project)
             refill_in(session, project, revision_of(session, project))
         return version

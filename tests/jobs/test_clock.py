@@ -39,11 +39,10 @@ def test_a_wrong_cron_line_is_refused(cron: str) -> None:
         next_run(cron, SUNDAY_NOON)
 
 
-def test_two_clocks_enqueue_a_due_schedule_once(db: Database) -> None:
+def test_a_due_schedule_enqueues_its_job_once(db: Database) -> None:
     schedules.create(db, None, "housekeeping", "0 3 * * *", now() - timedelta(seconds=1))
-    first, second = Clock(db), Clock(db)
-    first.due()
-    second.due()
+    for clock in (Clock(db), Clock(db)):
+        clock.due()
     with db.read() as session:
         assert len(session.scalars(select(Job)).all()) == 1
 

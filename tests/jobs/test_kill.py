@@ -72,9 +72,7 @@ def test_a_worker_killed_in_mid_update_is_replaced_and_the_update_ends(
     worker.send_signal(signal.SIGKILL)
     until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
     until(lambda: taken_up_again(studio, update, worker.pid), seconds=45)
-    until(lambda: seen(studio, update)["status"] in {"succeeded", "failed"}, seconds=180)
-    ended = seen(studio, update)
-    assert ended["status"] == "succeeded" or ended["error"]["detail"]
+    until(lambda: seen(studio, update)["status"] == "succeeded", seconds=180)
     assert studio.get(f"/projects/{project}/status")["ratings"] == 2
     for number in range(2):
         group = studio.next_group(project, "ben")
@@ -101,7 +99,7 @@ def test_a_studio_killed_itself_takes_its_worker_along(tmp_path: Path, tiny_fold
         until(lambda: not worker.is_running(), seconds=5)
         port = studio.port
     with Studio(tmp_path / "data", threads=1, port=port) as again:
-        until(lambda: seen(again, update)["status"] in {"succeeded", "failed"}, seconds=180)
+        until(lambda: seen(again, update)["status"] == "succeeded", seconds=180)
         assert again.get(f"/projects/{project}/status")["ratings"] == 2
 
 

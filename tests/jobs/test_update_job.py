@@ -9,7 +9,7 @@ from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.lora_file import unpack_checkpoint
 from loop_studio.jobs import update as job_update
 from loop_studio.jobs.bench import Bench, Stopping
-from loop_studio.storage import groups, jobs, projects, samples, updates, versions
+from loop_studio.storage import groups, jobs, projects, samples, status, updates, versions
 from loop_studio.storage.schema import Job
 from tests.jobs.conftest import SETTINGS, Desk
 
@@ -102,11 +102,11 @@ def replay(desk: Desk, update_id: str) -> dict[str, torch.Tensor]:
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
     claimed = updates.groups_of(desk.db, update_id)
-    judged = job_update._judged(bench, claimed, updates.inputs(desk.db, update_id))
-    order = sorted(judged, key=lambda pair: pair[0].version_id)
-    learner = job_update._learner(bench, policy, config, parent)
     bench.between = lambda *_: None  # type: ignore[method-assign]
-    job_update._train(bench, Job(), learner, [group for _, group in order], config, update.seed)
+    recorded = updates.inputs(desk.db, update_id)
+    judged = job_update._faithful(bench, Job(), update, claimed, recorded)
+    learner = job_update._learner(bench, policy, config, parent)
+    job_update._train(bench, Job(), learner, judged, config, update.seed)
     return learner.checkpoint().adapter
 
 
@@ -153,7 +153,7 @@ def test_a_version_made_live_meanwhile_leaves_the_update_as_a_branch(desk: Desk)
     assert versions.get(desk.db, update.version_id).parent_id != base.id
 
 
-def test_a_group_whose_file_was_tampered_with_stops_the_update(desk: Desk) -> None:
+def test_groups_whose_files_were_tampered_with_stop_one_update_and_no_other(desk: Desk) -> None:
     judged = desk.rate(2)
     for group_id in judged:
         group = groups.get(desk.db, group_id)
@@ -167,6 +167,73 @@ def test_a_group_whose_file_was_tampered_with_stops_the_update(desk: Desk) -> No
     assert (update.status, update.error_code) == ("failed", "unfaithful_replay")
     assert "do not replay" in update.error_detail
     assert [version.number for version in versions.list(desk.db, desk.project.id)] == [0]
+    fresh = desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    assert updates.get(desk.db, update.id).status == "succeeded"
+    assert {group.id for group in updates.groups_of(desk.db, update.id)} == set(fresh)
+
+
+def test_one_damaged_file_in_ten_is_left_out_and_its_rating_says_so(desk: Desk) -> None:
+    projects.change(desk.db, desk.project.id, settings={"max_groups_per_update": 10})
+    damaged, *whole = desk.rate(10)
+    desk.files.path(groups.get(desk.db, damaged).trajectory_key).write_bytes(b"not a trajectory")
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    assert updates.get(desk.db, update.id).status == "succeeded"
+    assert {group.id for group in updates.groups_of(desk.db, update.id)} == set(whole)
+    assert (
+        groups.get(desk.db, damaged).retired_reason == "The group no longer replays as it was made."
+    )
+
+
+def test_an_update_on_automatic_rewards_alone_makes_and_scores_its_groups(desk: Desk) -> None:
+    [rated] = desk.rate(1)
+    weights = projects.RewardWeights(0.0, {"clip_score": 1.0})
+    projects.set_reward(desk.db, desk.project.id, weights)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert (update.status, update.rating_count) == ("succeeded", 0)
+    assert update.group_count >= SETTINGS["min_groups"]
+    inputs = updates.inputs(desk.db, update.id)
+    assert {row.source for row in inputs} == {"clip_score"}
+    assert rated not in {row.group_id for row in inputs}
+    assert groups.get(desk.db, rated).usable, "a person's judgement waits for its own update"
+    scale = update.source_scales["clip_score"]
+    by_group: dict[str, list[float]] = {}
+    for row in inputs:
+        by_group.setdefault(row.group_id, []).append(row.reward)
+    for row in inputs:
+        own = by_group[row.group_id]
+        k = len(own)
+        others = (sum(own) - row.reward) / (k - 1)
+        assert row.advantage == pytest.approx((row.reward - others) / scale, rel=1e-6)
+
+
+def test_where_no_group_can_be_made_the_project_pauses_and_says_why(desk: Desk) -> None:
+    projects.change(desk.db, desk.project.id, settings={"eta": 0.001})
+    assert jobs.refill(desk.db, desk.project.id) == SETTINGS["buffer_groups"]
+    assert desk.work() == 1, "one failure is enough"
+    told = status.status(desk.db, desk.project.id)
+    assert told.generation == "paused"
+    assert "no step is noisy enough to learn from; raise eta" in told.generation_reason
+    assert jobs.refill(desk.db, desk.project.id) == 0
+    projects.change(desk.db, desk.project.id, settings={"eta": 1.0})
+    assert len(desk.rate(1)) == 1
+
+
+def test_a_broken_old_version_does_not_stop_generation(desk: Desk) -> None:
+    desk.rate(2)
+    updates.create(desk.db, desk.project.id)
+    desk.work()
+    old = versions.live(desk.db, desk.project.id)
+    versions.activate(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
+    desk.files.path(versions.file(desk.db, old.id, "resume").key).write_bytes(b"not a LoRA")
+    wanted = samples.create(desk.db, desk.project.id, ["a fish"], [1], old.number, {})
+    desk.work()
+    assert samples.get(desk.db, wanted.id)[0].status == "failed"
+    assert projects.get(desk.db, desk.project.id).generation_error is None
 
 
 def test_a_second_version_continues_the_first_with_its_optimizer(desk: Desk) -> None:
@@ -198,7 +265,7 @@ def test_the_probe_wall_of_a_version_is_rendered(desk: Desk) -> None:
 def test_fine_tune_now_does_not_wait_for_a_full_buffer(desk: Desk) -> None:
     desk.rate(2)
     update = updates.create(desk.db, desk.project.id)
-    assert jobs.refill(desk.db, desk.project.id) >= 0
+    assert status.status(desk.db, desk.project.id).generating_groups > 0
     first = jobs.claim(desk.db, desk.worker.bench.worker_id)
     assert first is not None
     assert first.update_id == update.id

@@ -126,8 +126,8 @@ def test_only_active_projects_are_refilled(db: Database) -> None:
         found.active_until = None
     assert projects.active(db) == []
     assert jobs.refill(db, project.id) == 0
-    projects.touch(db, project.id)
-    assert jobs.refill(db, project.id) == 1
+    assert groups.next_for(db, project.id, "ann") is None  # a rater comes back
+    assert status.status(db, project.id).generating_groups == 1
 
 
 @pytest.mark.parametrize("why", ["archived", "weight", "model", "prompts"])
@@ -138,7 +138,7 @@ def test_a_paused_project_is_not_refilled_and_says_why(db: Database, why: str) -
     elif why == "weight":
         projects.set_reward(db, project.id, RewardWeights(0.0, {"clip_score": 1.0}))
     elif why == "model":
-        projects.set_model_error(db, project.id, "The model folder is gone.")
+        projects.set_generation_error(db, project.id, "The model folder is gone.")
     else:
         project = projects.create(db, "Empty", "starter", [], {})
     assert jobs.refill(db, project.id) == 0

@@ -27,7 +27,7 @@ def test_every_prompt_gets_every_seed_and_positions_fill_once(db: Database) -> N
     assert [image.id for image in present[:2]] == [image.id for image in first]
     assert [image.prompt for image in present] == ["a fish", "a fish", "a moon", "a moon"]
     assert row.status == "running"
-    samples.finish(db, job, made.id, "succeeded")
+    jobs.finish(db, job, "succeeded")
     assert samples.get(db, made.id)[0].status == "succeeded"
     assert jobs.get(db, job.id).state == "succeeded"
     assert groups.image(db, present[0].id).key == present[0].key

@@ -210,17 +210,6 @@ def test_failure_keeps_the_sentence_and_gives_groups_and_ratings_back(db: Databa
     assert [row.id for row in updates.claim_groups(db, begun.id)] == [group.id]
 
 
-def test_an_update_whose_job_merely_finished_as_failed_is_closed_with_it(db: Database) -> None:
-    project = make_project(db)
-    group = make_group(db, project)
-    rate(db, group)
-    begun, job = start_update(db, project)
-    updates.claim_groups(db, begun.id)
-    jobs.finish(db, job, "failed", "oops", "It failed.")
-    assert updates.get(db, begun.id).status == "failed"
-    assert groups.get(db, group.id).used_by_update_id is None
-
-
 def test_a_killed_worker_leaves_an_update_that_is_resumed_then_honestly_failed(
     db: Database,
 ) -> None:
@@ -307,18 +296,34 @@ def test_an_excluded_rater_teaches_nothing(db: Database) -> None:
     assert updates.judgements(db, [group.id]) == []
 
 
-def test_with_automatic_rewards_only_no_rating_is_needed_and_any_group_will_do(
-    db: Database,
-) -> None:
+def test_with_automatic_rewards_only_no_rating_is_needed_and_none_is_used_up(db: Database) -> None:
     project = make_project(db, min_groups=4)
     rated, plain = make_group(db, project), make_group(db, project)
     stored = rate(db, rated)
     projects.set_reward(db, project.id, RewardWeights(0.0, {"clip_score": 1.0}))
     begun, _ = start_update(db, project)
     claimed = updates.claim_groups(db, begun.id)
-    assert [group.id for group in claimed] == [rated.id, plain.id]
+    assert [group.id for group in claimed] == [plain.id]
     assert updates.get(db, begun.id).rating_count == 0
-    assert rate(db, rated, event_id=stored.event_id).used_by_update_id is None
+    told = rate(db, rated, event_id=stored.event_id)
+    assert (told.used_by_update_id, told.usable) == (None, True)
+
+
+def test_groups_that_do_not_replay_leave_the_update_for_good_and_say_why(db: Database) -> None:
+    project = make_project(db)
+    bad, good = make_group(db, project), make_group(db, project)
+    stored = rate(db, bad)
+    rate(db, good)
+    begun, job = start_update(db, project)
+    updates.claim_groups(db, begun.id)
+    updates.exclude_groups(db, begun.id, [bad.id], "It does not replay.")
+    assert [group.id for group in updates.groups_of(db, begun.id)] == [good.id]
+    told = rate(db, bad, event_id=stored.event_id)
+    assert not told.usable
+    assert told.reason == "Kept, but not learned from: It does not replay."
+    jobs.finish(db, job, "failed", "oops", "It failed.")
+    again, _ = start_update(db, project)
+    assert [group.id for group in updates.claim_groups(db, again.id)] == [good.id]
 
 
 def test_updates_are_listed_oldest_first_and_paged_from_the_newest(db: Database) -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from loop_studio.errors import NotFound
-from loop_studio.storage import groups, jobs, samples, versions
+from loop_studio.storage import groups, jobs, projects, samples, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.schema import Project
 from tests.storage.studio import judge, make_group, make_project, publish, rate, skip
@@ -104,15 +104,18 @@ def test_every_version_gets_the_same_probe_wall_and_the_base_gets_one_too(db: Da
     project = make_project(db)
     base = versions.live(db, project.id)
     version = next_version(db, project)
-    assert samples.probe(db, version.id) is None
-    made = samples.create_probe(db, version.id)
-    again = samples.create_probe(db, version.id)
-    assert made is not None
+    projects.change(db, project.id, settings={"guidance_scale": 7.0})
+    later = next_version(db, project)
+    with db.write() as session:
+        again = samples.create_probe(session, later)
+    of_later = samples.probe(db, later.id)
     assert again is not None
-    assert made.id == again.id
+    assert of_later is not None
+    assert of_later[0].id == again.id
     of_base, of_version = samples.probe(db, base.id), samples.probe(db, version.id)
     assert of_base is not None
     assert of_version is not None
     assert of_base[0].prompts == of_version[0].prompts == ["a red fish", "a blue moon", "two stars"]
-    probes = [jobs.claim(db, "w", kinds=["samples"]) for _ in range(3)]
-    assert [job.priority if job else None for job in probes] == [-1, -1, None]
+    assert of_base[0].revision_id == of_later[0].revision_id, "walls of other settings differ"
+    probes = [jobs.claim(db, "w", kinds=["samples"]) for _ in range(4)]
+    assert [job.priority if job else None for job in probes] == [-1, -1, -1, None]

@@ -252,7 +252,8 @@ class TestSamples:
         base = versions.live(studio.db, studio.project)
         path = f"versions/{base.id}/probe"
         is_problem(studio.api("GET", path), 404, "no_probe")
-        wall = samples.create_probe(studio.db, base.id)
+        with studio.db.write() as session:
+            wall = samples.create_probe(session, base)
         samples.add_images(
             studio.db, wall.id, [groups.NewImage(0, 1, 1, 1, stored(studio, png(3), ".png"))]
         )
