@@ -28,7 +28,7 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 from loop_studio import __version__
 from loop_studio.errors import Refused, StudioError
-from loop_studio.settings import Settings
+from loop_studio.settings import STARTER, Settings, from_environment
 from loop_studio.storage import folder, migration
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     options = _parser().parse_args(arguments)
     try:
-        options.run(Settings(), options)
+        options.run(from_environment(), options)
     except StudioError as error:
         print(f"loop-studio: {error.detail}", file=sys.stderr)
         return 1
@@ -118,7 +118,7 @@ def _open(settings: Settings) -> Database:
 
     migration.migrate(settings)
     db = Database(settings.resolved_database_url)
-    projects.ensure_starter(db, settings.model, [(text, []) for text in STARTER_PROMPTS])
+    projects.ensure_starter(db, STARTER, [(text, []) for text in STARTER_PROMPTS])
     return db
 
 

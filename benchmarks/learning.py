@@ -59,7 +59,7 @@ def run_unit(taste: str, seed: int, plan: Plan) -> dict[str, Any]:
                     "auto_update_groups": None,
                     "min_groups": groups,
                     "max_groups_per_update": groups,
-                    "buffer_groups": groups,
+                    "buffer_groups": 2,  # the rater never waits for long; more would be wasted
                     **plan.settings,
                 },
             },

@@ -52,6 +52,13 @@ def fault(folder: Path) -> str | None:
     return _part_fault(folder)
 
 
+def variant(folder: Path) -> str | None:
+    """`fp16` where the UNet's weights exist under that name only; None for the plain names."""
+    unet, stem = folder / "unet", _WEIGHTS["unet"]
+    plain = (unet / f"{stem}.safetensors").is_file()
+    return "fp16" if not plain and (unet / f"{stem}.fp16.safetensors").is_file() else None
+
+
 def _part_fault(folder: Path) -> str | None:
     for part, name in _SETTINGS.items():
         if _json(folder / part / name) is None:

@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from loop_studio.errors import Invalid
 
 STARTER = "starter"
 
@@ -82,6 +84,19 @@ class Settings(BaseSettings):
 def _secret(value: SecretStr | None, file: Path | None) -> str | None:
     if value is not None:
         return value.get_secret_value() or None
-    if file is not None:
+    if file is None:
+        return None
+    try:
         return file.read_text(encoding="utf-8").strip() or None
-    return None
+    except OSError as error:
+        raise Invalid(f"The secret in {file} cannot be read: {error.strerror}.") from error
+
+
+def from_environment() -> Settings:
+    """The settings of this process; raises Invalid with one sentence that names the variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = f"LOOP_STUDIO_{str(first['loc'][0]).upper()}"
+        raise Invalid(f"{name} is {first['input']!r}: {first['msg']}.") from None

@@ -43,18 +43,16 @@ function watchRelease(response) {
   location.reload();
 }
 
-async function answer(method, path, { body, timeout = 20_000, signal } = {}) {
-  const limit = AbortSignal.timeout(timeout);
+async function answer(method, path, { body, timeout = 20_000 } = {}) {
   try {
     return await fetch(new URL(path, API), {
       method,
       cache: "no-store",
       headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: AbortSignal.timeout(timeout),
     });
-  } catch (error) {
-    if (signal?.aborted) throw error;
+  } catch {
     throw new Offline();
   }
 }

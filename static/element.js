@@ -64,7 +64,7 @@ export class StudioElement extends HTMLElement {
     this.root.adoptedStyleSheets = this.constructor.sheets;
   }
 
-  // Runs once however often Gradio moves the node; `started` may be async.
+  // Runs once however often Gradio moves the node; `start` may be async.
   connectedCallback() {
     if (this.hasStarted) return;
     this.hasStarted = true;

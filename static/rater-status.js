@@ -1,5 +1,5 @@
 // The line above the pictures: how far to the next fine-tuning, what is live, what the studio does.
-import { ApiError, post } from "./api.js";
+import { post } from "./api.js";
 import { pageUrl } from "./address.js";
 import { duration, h, plural } from "./element.js";
 
@@ -27,17 +27,20 @@ export function comingSentence(status) {
   return status.generation_reason || "All groups are judged or shown to others; new ones come soon.";
 }
 
-function goal(status, settling) {
+function goal(status) {
   const usable = status.usable_groups;
   const { min_groups: least, auto_update_groups: auto } = status;
-  const after = settling ? ` (${settling} being sent)` : "";
   if (status.can_update && usable < least) return [1, 1, "Automatic scores can be learned from"];
-  if (usable < least) return [usable, least, `${usable} of ${least} usable groups to fine-tune${after}`];
-  if (auto) return [usable, auto, `${usable} of ${auto} usable groups, then it fine-tunes itself${after}`];
-  return [usable, usable, `${plural(usable, "usable group")} wait to be learned from${after}`];
+  if (usable < least) return [usable, least, `${usable} of ${least} usable groups to fine-tune`];
+  if (auto) return [usable, auto, `${usable} of ${auto} usable groups, then it fine-tunes itself`];
+  return [usable, usable, `${plural(usable, "usable group")} wait to be learned from`];
 }
 
+const READ_FOR = 8000; // ms that a refusal stands before the next state takes its place
+
 export class StatusLine {
+  #refusal = null;
+
   constructor(live) {
     this.live = live;
     this.text = h("span", { class: "goal" });
@@ -63,18 +66,19 @@ export class StatusLine {
     this.button.hidden = this.watch.hidden = true;
   }
 
-  show(settling = 0) {
+  show() {
     const { status, update, error } = this.live;
     if (!status) {
       this.doing.textContent = error ? error.message : "";
       return;
     }
-    const [value, of, text] = goal(status, settling);
+    const [value, of, text] = goal(status);
     this.text.textContent = text;
     this.bar.setAttribute("aria-valuenow", String(Math.min(value, of)));
     this.bar.setAttribute("aria-valuemax", String(of));
     this.bar.firstChild.style.transform = `scaleX(${of ? Math.min(1, value / of) : 0})`;
-    this.doing.textContent = this.#doing(status, update, error);
+    const isRefused = this.#refusal && performance.now() < this.#refusal.until;
+    this.doing.textContent = isRefused ? this.#refusal.sentence : this.#doing(status, update, error);
     const training = Boolean(status.active_update_id);
     this.button.hidden = !status.can_update || training;
     this.watch.hidden = !training;
@@ -98,11 +102,12 @@ export class StatusLine {
 
   async #start() {
     this.button.disabled = true;
+    this.#refusal = null;
     try {
       await post(`projects/${this.live.projectId}/updates`);
     } catch (error) {
-      this.doing.textContent = error.message;
-      if (!(error instanceof ApiError)) return;
+      this.#refusal = { sentence: error.message, until: performance.now() + READ_FOR };
+      this.show();
     } finally {
       this.button.disabled = false;
     }

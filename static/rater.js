@@ -305,7 +305,6 @@ class Rater extends StudioElement {
   }
 
   #liveChanged() {
-    this.status.show();
     if (!this.#current) this.#showEmpty();
     if (this.live.error || !this.queue) return;
     if (!this.queue.length) this.queue.fill();

@@ -28,6 +28,7 @@ class Train extends StudioElement {
   #listed = "";
   #isMeasured = false;
   #askedAt = 0;
+  #refusal = null;
 
   async start() {
     this.button = h("button", { type: "button", class: "button is-primary is-big", onclick: () => this.#start() }, "Fine-tune now");
@@ -48,18 +49,16 @@ class Train extends StudioElement {
         h("section", { class: "now", "aria-label": "Fine-tune" }, h("h1", {}, "Fine-tune"), this.idle, this.running, this.alert, this.done),
         this.figures, this.updates),
     );
-    const { project } = await openProjectPatiently((error) => this.#fail(error));
+    const { project } = await openProjectPatiently((error) => this.#complain(error));
     this.project = project;
-    this.alert.hidden = true;
     this.live = live(project.id);
     this.live.addEventListener("change", () => this.#show());
     this.#show();
   }
 
   #show() {
-    const { status, update, error } = this.live;
-    this.alert.hidden = !error;
-    if (error) this.alert.textContent = error.message;
+    const { status, update } = this.live;
+    this.#complain(this.#refusal ?? this.live.error);
     if (!status) return;
     const active = status.active_update_id ? update : null;
     this.dataset.state = active ? active.status : "idle";
@@ -70,6 +69,11 @@ class Train extends StudioElement {
     if (active) this.#showActive(active, status);
     else if (update?.finished_at) this.#showDone(update);
     this.#refresh(status, update);
+  }
+
+  #complain(error) {
+    this.alert.hidden = !error;
+    this.alert.textContent = error?.message ?? "";
   }
 
   #ready(status) {
@@ -144,19 +148,16 @@ class Train extends StudioElement {
     await this.#try(() => post(`updates/${this.live.update.id}/cancel`));
   }
 
+  // What was refused stays in sight until the next attempt, whatever the studio does meanwhile.
   async #try(task) {
+    this.#refusal = null;
     try {
       await task();
-      await this.live.now();
     } catch (error) {
-      await this.live.now();
-      this.#fail(error);
+      this.#refusal = error;
     }
-  }
-
-  #fail(error) {
-    this.alert.textContent = error.message;
-    this.alert.hidden = false;
+    await this.live.now();
+    this.#show();
   }
 }
 

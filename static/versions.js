@@ -16,7 +16,8 @@ function score(version) {
 class Versions extends StudioElement {
   #shown = null; // id of the version on the wall
   #drawn = null;
-  #liveNumber = null;
+  #listed = null; // the state of the studio that the list shows
+  #refusal = null; // what did not work stays in sight until something does
 
   async start() {
     this.alert = h("p", { class: "alert", role: "alert", hidden: true });
@@ -28,7 +29,7 @@ class Versions extends StudioElement {
         h("section", {}, h("h1", {}, "Versions"), this.alert, this.list, this.said),
         this.wall),
     );
-    const { project } = await openProjectPatiently((error) => this.#fail(error));
+    const { project } = await openProjectPatiently((error) => this.#complain(error));
     this.project = project;
     this.live = live(project.id);
     this.live.addEventListener("change", () => this.#liveChanged());
@@ -36,11 +37,12 @@ class Versions extends StudioElement {
   }
 
   #liveChanged() {
-    this.#complain(this.live.error);
-    const number = this.live.status?.live_version;
-    if (number == null) return;
-    if (number !== this.#liveNumber) {
-      this.#liveNumber = number;
+    this.#complain(this.#refusal ?? this.live.error);
+    const { status, update } = this.live;
+    if (!status) return;
+    const seen = [status.live_version, status.active_update_id, update?.status].join();
+    if (seen !== this.#listed) {
+      this.#listed = seen;
       this.#load();
     } else if (this.versions) {
       this.#showWall();
@@ -54,10 +56,11 @@ class Versions extends StudioElement {
       const present = versions.some((version) => version.id === this.#shown);
       const current = versions.find((version) => version.live) ?? versions.at(-1);
       if (!present) this.#shown = current.id;
+      this.#refusal = null;
       this.#show();
     } catch (error) {
-      this.#liveNumber = null;
-      this.#fail(error);
+      this.#listed = null;
+      this.#refuse(error);
     }
   }
 
@@ -101,9 +104,10 @@ class Versions extends StudioElement {
     try {
       const isWhole = await showWall(this.wall, base, version, () => this.#shown === wanted);
       if (!isWhole && this.#shown === wanted) this.#drawn = null; // looked at again with the next state
+      if (isWhole && !version.metrics?.probe) this.#load(); // measured by now: the row says how
     } catch (error) {
       this.#drawn = null;
-      this.#fail(error);
+      this.#refuse(error);
     }
   }
 
@@ -112,16 +116,16 @@ class Versions extends StudioElement {
     try {
       await post(`versions/${version.id}/activate`);
       this.said.textContent = `Version ${version.number} is live.`;
-      this.#liveNumber = null;
       await this.live.now();
       await this.#load();
     } catch (error) {
       button.disabled = false;
-      this.#fail(error);
+      this.#refuse(error);
     }
   }
 
-  #fail(error) {
+  #refuse(error) {
+    this.#refusal = error;
     this.#complain(error);
   }
 

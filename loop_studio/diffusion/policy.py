@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from loop_studio.diffusion.adapters import Adapters, LoraShape
+from loop_studio.diffusion.loading import load_pipeline
 from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
@@ -28,7 +29,7 @@ from loop_studio.diffusion.transition import (
     step_mean,
     trained_mask,
 )
-from loop_studio.errors import Invalid, ModelUnusable
+from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
@@ -96,15 +97,7 @@ class StableDiffusionPolicy:
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
-        try:
-            pipeline = StableDiffusionPipeline.from_pretrained(
-                str(model), safety_checker=None, dtype=dtype, token=token
-            )
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise ModelUnusable(
-                f"The model {model} could not be loaded as Stable Diffusion ({_first(error)}). "
-                "Check the folder or hub id in the project's settings, or download it again."
-            ) from error
+        pipeline = load_pipeline(model, dtype, token)
         pipeline.to(device)
         return cls(
             unet=pipeline.unet,
@@ -289,8 +282,3 @@ class StableDiffusionPolicy:
             steps.output_coefficient.to(self.device),
             steps.std.to(self.device),
         )
-
-
-def _first(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from loop_studio.errors import Refused
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.rollout import make_group
 from loop_studio.jobs.score import score_images
@@ -12,6 +13,7 @@ from loop_studio.rewards.catalogue import entry
 from loop_studio.rewards.model import load
 from loop_studio.storage import groups, projects, prompts, scores, updates, versions
 from loop_studio.storage.projects import Revision
+from loop_studio.storage.refilling import NO_PROMPTS
 from loop_studio.storage.schema import Group, Job, Update, UpdateInput
 from loop_studio.storage.updates import NewInput
 
@@ -50,6 +52,8 @@ def _make_lacking_groups(bench: Bench, job: Job, update: Update, revision: Revis
     wanted = min(wanted, revision.config.max_groups_per_update)
     active = prompts.active(bench.db, update.project_id)
     start = updates.claimable(bench.db, update.project_id)
+    if start < wanted and not active:
+        raise Refused(NO_PROMPTS, "no_prompts")
     for number in range(start, wanted):
         bench.between(job, "generating", number, wanted)
         prompt = active[(update.number * wanted + number) % len(active)]

@@ -170,11 +170,17 @@ class Worker:
 
 
 def explain(error: Exception) -> tuple[str, str]:
-    """Code and one sentence for an error that nobody foresaw, and for two that hardware makes."""
+    """Code and one sentence for memory and numbers that run out, and for what nobody foresaw."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "out_of_memory",
             "The accelerator ran out of memory. Lower micro_batch or group_size in the settings.",
+        )
+    if isinstance(error, FloatingPointError):
+        return (
+            "not_finite",
+            "The gradient was no longer a number, so nothing was learned. Lower learning_rate in "
+            "the settings, or make an earlier version live.",
         )
     return (
         "internal_error",

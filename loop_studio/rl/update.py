@@ -86,7 +86,9 @@ def train(
             step += 1
             if micro is not micros[-1]:
                 yield Progress(step, steps)
+        clip_fraction = tally.pop("clipped") / tally.pop("pushed")  # of rows with an advantage
         metrics = _means(tally, sum(len(micro) for micro in micros))
+        metrics["policy/clip_fraction"] = clip_fraction
         metrics["policy/loss"] = objective
         metrics["policy/grad_norm"] = _optimizer_step(policy, optimizer, config, scaler)
         yield Progress(step, steps, metrics)
@@ -126,7 +128,8 @@ def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, flo
         tally["policy/kl_to_base"] += kl.detach().sum().item()
     nats = log_ratio.detach().double() * elements
     tally["policy/log_ratio_nats"] += nats.abs().sum().item()
-    tally["policy/clip_fraction"] += clipped(ratio.detach(), micro.up, micro.down, c).sum().item()
+    tally["clipped"] += clipped(ratio.detach(), micro.up, micro.down, c).sum().item()
+    tally["pushed"] += ((micro.up != 0) | (micro.down != 0)).sum().item()
     return loss
 
 
@@ -159,15 +162,15 @@ def _optimizer_step(
 ) -> float:
     """Unscale in float32, clip the norm, step; returns the norm before it was clipped.
 
-    Raises RuntimeError, and leaves the weights alone, when the gradient is not finite; a scaler
-    skips such a step by itself and lowers its scale.
+    Raises FloatingPointError, and leaves the weights alone, when the gradient is not finite; a
+    scaler skips such a step by itself and lowers its scale.
     """
     if scaler is not None:
         scaler.unscale_(optimizer)
-    norm = torch.nn.utils.clip_grad_norm_(
-        policy.parameters(), config.max_grad_norm, error_if_nonfinite=scaler is None
-    )
+    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm)
     if scaler is None:
+        if not norm.isfinite():
+            raise FloatingPointError(f"the gradient's norm is {norm.item()}")
         optimizer.step()
     else:
         scaler.step(optimizer)

@@ -76,5 +76,8 @@ def claim(settings: Settings, role: str = "studio") -> FolderClaim:
             fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         FolderClaim(settings.data, held).release()
-        raise DataFolderUnusable(_IN_USE.format(folder=settings.data.absolute())) from error
+        folder, reason = settings.data.absolute(), (error.strerror or str(error)).lower()
+        taken = isinstance(error, BlockingIOError)
+        sentence = _IN_USE if taken else _NOT_WRITABLE
+        raise DataFolderUnusable(sentence.format(folder=folder, reason=reason)) from error
     return FolderClaim(settings.data, held)
