@@ -83,10 +83,6 @@ class FileStore:
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self.root).as_posix()
 
-    def age_s(self, key: str) -> float:
-        """Seconds since the file was written: a young one may be waiting for its row."""
-        return time.time() - self.path(key).stat().st_mtime
-
     def drop_partials(self, older_than_s: float = 3600.0) -> int:
         """Remove what crashed writers left; returns how many."""
         dropped = 0

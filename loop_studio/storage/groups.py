@@ -156,18 +156,11 @@ def detail(db: Database, group_id: str, rater: str) -> GroupDetail:
         )
 
 
-def retire_stale(db: Database, project_id: str) -> int:
-    """Retire unjudged groups too far behind the live version or off its line; how many."""
-    with db.write() as session:
-        return retire_stale_in(session, found(session, Project, project_id, lock=True))
-
-
-def retire_stale_in(session: Session, project: Project) -> int:
-    """`retire_stale` within a transaction."""
+def retire_stale(session: Session, project: Project) -> None:
+    """Retire unjudged groups too far behind the live version or off its line."""
     session.flush()
     tree = Tree(session, project.id)
     line = tree.line(project.live_version_id)
-    retired = 0
     for version_id in tree.ids():
         if version_id in line[: MOST_VERSIONS_BEHIND + 1]:
             continue
@@ -179,8 +172,7 @@ def retire_stale_in(session: Session, project: Project) -> int:
             Group.used_by_update_id.is_(None),
             Group.retired_reason.is_(None),
         )
-        retired += changed(session, update(Group).where(*unjudged).values(retired_reason=reason))
-    return retired
+        changed(session, update(Group).where(*unjudged).values(retired_reason=reason))
 
 
 def _images(session: Session, group_id: str) -> list[Image]:

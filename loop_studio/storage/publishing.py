@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from loop_studio.storage.database import changed, found
 from loop_studio.storage.files import StoredFile
-from loop_studio.storage.groups import retire_stale_in
+from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import revision_of
 from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import Project, Update, Version, VersionFile, now
@@ -31,7 +31,7 @@ def publish_in(
     if done.made_live:
         project = found(session, Project, done.project_id)
         session.refresh(project)
-        retire_stale_in(session, project)
+        retire_stale(session, project)
         refill_in(session, project, revision_of(session, project))
     return version
 

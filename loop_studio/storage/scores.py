@@ -43,13 +43,6 @@ def of_images(
         return {row.image_id: row.value for row in session.execute(wanted)}
 
 
-def of_group(db: Database, group_id: str, source: str, source_version: str) -> dict[str, float]:
-    """Known scores of a group's images by one version of a source."""
-    with db.read() as session:
-        image_ids = session.scalars(select(Image.id).where(Image.group_id == group_id)).all()
-    return of_images(db, image_ids, source, source_version)
-
-
 def within_group_sd(
     db: Database,
     project_id: str,

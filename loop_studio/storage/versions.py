@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage.database import Database, found
-from loop_studio.storage.groups import retire_stale_in
+from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import keep_active, revision_of
 from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import Group, Project, Rating, Version, VersionFile
@@ -50,7 +50,7 @@ def activate(db: Database, version_id: str) -> Version:
         if project.live_version_id != version.id:
             project.live_version_id = version.id
             project.generation_error = None
-            retire_stale_in(session, project)
+            retire_stale(session, project)
             refill_in(session, project, revision_of(session, project))
         return version
 

@@ -12,9 +12,9 @@ def test_a_score_is_kept_as_it_was_first_given(db: Database) -> None:
     ids = [image.id for image in groups.images(db, group.id)]
     scores.put(db, [(ids[0], "clip", "1", 0.5), (ids[1], "clip", "1", 0.7)])
     scores.put(db, [(ids[0], "clip", "1", 9.0), (ids[0], "clip", "2", 3.0)])
-    assert scores.of_group(db, group.id, "clip", "1") == {ids[0]: 0.5, ids[1]: 0.7}
+    assert scores.of_images(db, ids, "clip", "1") == {ids[0]: 0.5, ids[1]: 0.7}
     assert scores.of_images(db, ids[:1], "clip", "2") == {ids[0]: 3.0}
-    assert scores.of_group(db, group.id, "other", "1") == {}
+    assert scores.of_images(db, ids, "other", "1") == {}
 
 
 def test_the_pooled_sd_is_within_groups_and_needs_sixteen(db: Database) -> None:
