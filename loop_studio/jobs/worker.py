@@ -11,7 +11,8 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import torch
@@ -87,17 +88,26 @@ class Worker:
 
     def run_forever(self) -> None:
         """Claim and run until stopped."""
+        with self.alive():
+            self._check_paused_projects()
+            while not self.bench.stop.is_set():
+                try:
+                    idle_s = 0.0 if self.run_next() else IDLE_S
+                except StudioError as error:  # a full disk, a busy database: it may pass
+                    log.error("no job could be claimed or ended: %s", error.detail)
+                    idle_s = HEARTBEAT_S
+                self.bench.stop.wait(idle_s)
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Say that this worker is ready, then that it lives, and in the end that it stopped."""
         workers.beat(self.bench.db, self.bench.worker_id, "ready")
-        self._check_paused_projects()
         threading.Thread(target=self._beat, daemon=True).start()
-        while not self.bench.stop.is_set():
-            try:
-                idle_s = 0.0 if self.run_next() else IDLE_S
-            except StudioError as error:  # a full disk, a busy database: it may pass
-                log.error("no job could be claimed or ended: %s", error.detail)
-                idle_s = HEARTBEAT_S
-            self.bench.stop.wait(idle_s)
-        workers.mark(self.bench.db, self.bench.worker_id, "stopped", None)
+        try:
+            yield
+        finally:
+            self.bench.stop.set()
+            workers.mark(self.bench.db, self.bench.worker_id, "stopped", None)
 
     def _check_paused_projects(self) -> None:
         """A restart is how people mend a model: look again where no group could be made."""

@@ -49,6 +49,12 @@ def get(db: Database, update_id: str) -> Update:
         return found(session, Update, update_id)
 
 
+def active(db: Database, project_id: str) -> Update | None:
+    """The project's update that is queued or running, if any."""
+    with db.read() as session:
+        return auto_update.active_update(session, project_id)
+
+
 def cancel(db: Database, update_id: str) -> Update:
     """Ask an update to stop; one that still waits is cancelled at once. Repeatable.
 
