@@ -6,6 +6,7 @@
 #   make soak   load, kill, fault and fuzz runs, up to an hour; goes on where it stopped
 #   make bench  speed and learning          make audit   known faults in the locked packages
 #   make setup  only the set-up             make lock    renew the locks from pyproject.toml
+#   make postgresql SERVER=postgresql+psycopg://user:password@host/postgres   storage tests there
 
 HOST ?= 127.0.0.1
 PORT ?= 7860
@@ -29,7 +30,7 @@ endif
 TEST_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
 WITH_BROWSER = chromium=$$(.ci/browser $(BIN)/python) && CHROMIUM="$$chromium"
 
-.PHONY: run test check format soak bench audit setup lock
+.PHONY: run test check format soak bench audit setup lock postgresql
 .DEFAULT_GOAL := run
 
 run: $(RUN_READY)
@@ -47,6 +48,10 @@ check: $(DEV_READY)
 format: $(DEV_READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+postgresql: $(DEV_READY)
+	$(BIN)/python -m pip install -q 'psycopg[binary]==3.3.9'
+	TEST_POSTGRESQL='$(SERVER)' $(TEST_THREADS) $(BIN)/python -m pytest tests/storage $(ARGS)
 
 soak: $(DEV_READY)
 	$(WITH_BROWSER) $(TEST_THREADS) $(BIN)/python -m pytest -m soak $(ARGS)

@@ -58,10 +58,10 @@ def run_unit(taste: str, seed: int, plan: Plan) -> dict[str, Any]:
             "/projects",
             {
                 "name": f"{taste}-{seed}",
-                "prompts": list(STARTER_PROMPTS),
+                "prompts": [p for p in STARTER_PROMPTS if applies(taste, p)],
                 "settings": {
                     "auto_update_groups": None,
-                    "min_groups": 1,  # a taste may not apply to a prompt: such a group is unusable
+                    "min_groups": 1,
                     "max_groups_per_update": groups,
                     "buffer_groups": 2,  # the rater never waits for long; more would be wasted
                     **plan.settings,
@@ -87,6 +87,11 @@ def run_unit(taste: str, seed: int, plan: Plan) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
         **compare(taste, before, after[1], after[0]),
     }
+
+
+def applies(taste: str, prompt: str) -> bool:
+    """Whether the prompt leaves open what the taste is about; no caption says the other three."""
+    return taste != "striped" or bool(eye.texture_is_open([prompt])[0])
 
 
 def base_samples(studio: Studio, project: str, plan: Plan) -> NDArray[np.uint8]:
@@ -130,15 +135,19 @@ def rate(studio: Studio, project: str, taste: str, rater: str) -> float:
 def compare(
     taste: str, before: NDArray[np.uint8], prompts: Sequence[str], after: NDArray[np.uint8]
 ) -> dict[str, Any]:
-    """Gain in share with a bootstrap over prompts (pairs kept), accuracy and diversity."""
-    names = list(dict.fromkeys(prompts))
-    gains = eye.satisfies(taste, after, list(prompts)).astype(float)
-    gains -= eye.satisfies(taste, before, list(prompts)).astype(float)
+    """Gain in share with a bootstrap over prompts (pairs kept), accuracy and diversity.
+
+    Share and gain are over the prompts to which the taste applies, the rest over all of them.
+    """
+    names = [name for name in dict.fromkeys(prompts) if applies(taste, name)]
+    open_ = [applies(taste, prompt) for prompt in prompts]
+    had, has = (eye.satisfies(taste, pictures, list(prompts)) for pictures in (before, after))
+    gains = has.astype(float) - had.astype(float)
     by_prompt = np.array([gains[[p == name for p in prompts]].mean() for name in names])
     draws = np.random.default_rng(0).choice(by_prompt, (RESAMPLES, len(names))).mean(1)
     return {
-        "share_before": float(eye.satisfies(taste, before, list(prompts)).mean()),
-        "share_after": float(eye.satisfies(taste, after, list(prompts)).mean()),
+        "share_before": float(had[open_].mean()),
+        "share_after": float(has[open_].mean()),
         "gain": float(by_prompt.mean()),
         "gain_by_prompt": [round(float(gain), 4) for gain in by_prompt],
         "gain_95": [float(q) for q in np.quantile(draws, (0.025, 0.975))],

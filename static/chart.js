@@ -17,10 +17,10 @@ function s(tag, attributes, text) {
   return node;
 }
 
-// Three to five round numbers that cover low .. high.
-function ticks(low, high) {
-  const span = high - low || Math.abs(high) || 1;
-  const rough = span / 4;
+// Three to five round numbers that cover low .. high; a flat line gets room above it.
+function ticks(low, lastHigh) {
+  const high = lastHigh > low ? lastHigh : low + (Math.abs(low) || 1);
+  const rough = (high - low) / 4;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((n) => n * power).find((n) => n >= rough);
   const first = Math.floor(low / step) * step;

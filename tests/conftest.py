@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from sqlalchemy import create_engine, make_url
 
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
@@ -28,6 +30,8 @@ for name in [name for name in os.environ if name.startswith("LOOP_STUDIO_")]:
 hypothesis_settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis_settings.load_profile("steady")
 
+# Where given, every test that uses `db` runs on this PostgreSQL server: `make postgresql`.
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -48,12 +52,53 @@ def migrated_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data
 
 
+@pytest.fixture(scope="session")
+def postgresql_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database at the newest schema on the server of `POSTGRESQL`, to be copied."""
+    name = f"loop_template_{secrets.token_hex(4)}"
+    on_server(f"CREATE DATABASE {name}")
+    migrate(Settings(data=tmp_path_factory.mktemp("postgresql"), database_url=database_url(name)))
+    yield name
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
-def settings(tmp_path: Path, migrated_data: Path) -> Settings:
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, migrated_data: Path
+) -> Iterator[Settings]:
     """Settings of a studio with a data folder of its own, migrated and empty."""
     data = tmp_path / "data"
     shutil.copytree(migrated_data, data)
-    return Settings(data=data, port=0, device="cpu")
+    if not POSTGRESQL:
+        yield Settings(data=data, port=0, device="cpu")
+        return
+    name = f"loop_test_{secrets.token_hex(4)}"
+    template = request.getfixturevalue("postgresql_template")
+    on_server(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield Settings(data=data, port=0, device="cpu", database_url=database_url(name))
+    on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a server, tests of what only SQLite does are left out."""
+    if POSTGRESQL:
+        reason = "tests what only SQLite does"
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def on_server(statement: str) -> None:
+    """Run one statement outside of any transaction."""
+    engine = create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def database_url(name: str) -> str:
+    """URL of a database on the server."""
+    return make_url(POSTGRESQL).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture

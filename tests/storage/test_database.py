@@ -17,6 +17,7 @@ def add(db: Database, name: str, after: Callable[[], object] = lambda: None) -> 
         after()
 
 
+@pytest.mark.sqlite
 def test_every_connection_is_synced_in_wal_with_foreign_keys(db: Database) -> None:
     with db.read() as session:
         pragmas = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
@@ -55,6 +56,7 @@ def count_up(url: str, rounds: int) -> None:
             session.execute(update(Project).values(name=str(number + 1)))
 
 
+@pytest.mark.sqlite
 def test_read_then_write_from_several_processes_never_meets_a_locked_database(
     db: Database,
 ) -> None:
@@ -77,6 +79,7 @@ def fill(db: Database) -> None:
             session.add(Project(id=f"p{number}", name="p", model="x" * 4000))
 
 
+@pytest.mark.sqlite
 def test_a_full_disk_is_one_sentence_and_nothing_is_half_written(db: Database) -> None:
     add(db, "before")
     with pytest.raises(DataFolderUnusable, match="The disk is full; free some space"):

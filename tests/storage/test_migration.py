@@ -71,6 +71,7 @@ def described(engine: Engine) -> dict[str, object]:
     }
 
 
+@pytest.mark.sqlite
 def test_models_and_migrations_agree_on_every_constraint_and_index(
     db: Database, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_fresh_folder_becomes_head_and_a_second_migration_changes_nothing(
     assert not (settings.data / "backups").exists()
 
 
+@pytest.mark.sqlite
 def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
     settings: Settings, db: Database, older: Path
 ) -> None:
@@ -112,6 +114,7 @@ def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
         assert session.get(Prompt, "q") is not None
 
 
+@pytest.mark.sqlite
 def test_an_upgrade_that_breaks_references_is_taken_back(
     settings: Settings, db: Database, older: Path
 ) -> None:
@@ -138,6 +141,7 @@ def test_an_upgrade_that_fails_half_way_leaves_the_old_schema(
     assert "note" not in [column["name"] for column in inspect(db.engine).get_columns("projects")]
 
 
+@pytest.mark.sqlite
 def test_a_disk_too_full_for_the_backup_stops_the_upgrade_with_one_sentence(
     settings: Settings, db: Database, older: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

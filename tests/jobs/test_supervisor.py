@@ -1,0 +1,54 @@
+"""The supervisor with real worker processes."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from loop_studio.errors import DataFolderUnusable
+from loop_studio.jobs import supervisor as supervising
+from loop_studio.jobs.supervisor import Supervisor
+from loop_studio.settings import Settings
+from loop_studio.storage import jobs
+from loop_studio.storage.database import Database
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.02, 0.5])
+def test_a_stop_finds_a_worker_that_is_just_being_started(
+    settings: Settings, db: Database, after_s: float
+) -> None:
+    supervisor = Supervisor(settings, db)
+    supervisor.start()
+    time.sleep(after_s)
+    started = time.monotonic()
+    supervisor.stop()
+    assert time.monotonic() - started < 20
+    assert not supervisor._thread.is_alive()
+    assert supervisor._process is None or supervisor._process.poll() is not None
+
+
+def test_a_database_that_fails_for_a_while_does_not_end_the_supervision(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = []
+    counted = jobs.finished_count
+
+    def full_at_first(db: Database) -> int:
+        if not failures:
+            failures.append(1)
+            raise DataFolderUnusable("The disk is full.")
+        return counted(db)
+
+    monkeypatch.setattr(supervising, "FIRST_DELAY_S", 0.05)
+    monkeypatch.setattr(jobs, "finished_count", full_at_first)
+    supervisor = Supervisor(settings, db)
+    supervisor.start()
+    try:
+        end = time.monotonic() + 20
+        while supervisor._process is None and time.monotonic() < end:
+            time.sleep(0.05)
+        assert failures
+        assert supervisor._process is not None, "no worker was started after the failure"
+    finally:
+        supervisor.stop()
