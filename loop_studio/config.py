@@ -84,7 +84,11 @@ class ProjectConfig:
     ] = 0.25
     anchor_steps: Annotated[
         int,
-        Field(ge=0, le=200, description="untrained steps per image that the KL penalty holds too"),
+        Field(
+            ge=0,
+            le=200,
+            description="untrained steps per image that stand for all of them in the KL penalty",
+        ),
     ] = 2
     max_grad_norm: Annotated[
         float, Field(gt=0.0, le=1000.0, description="gradient norm is clipped here")

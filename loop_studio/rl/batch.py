@@ -10,7 +10,7 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from loop_studio.rl.types import JudgedGroup, Sampler, Transitions
+from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Batch:
     old_log_probs: Tensor  # (N,) under the version that sampled them
     up: Tensor  # (N,) upward push / |T_i|, >= 0; 0 at anchored steps
     down: Tensor  # (N,) downward push / |T_i|, <= 0; 0 at anchored steps
-    kl_share: Tensor  # (N,) 1 / (k x image i's trained and anchored steps)
+    kl_share: Tensor  # (N,) of the penalty's mean over images and steps; see `kl_shares`
     reference: Tensor  # (N, C, H, W) means of the base model; (N, 0) without a KL penalty
 
     def __len__(self) -> int:
@@ -78,9 +78,23 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
         old_log_probs=stored.log_probs[image, step],
         up=((up / counts)[image] * learns).float(),
         down=((down / counts)[image] * learns).float(),
-        kl_share=(1 / (held.sum(1).clamp(min=1).double() * stored.group_size))[image].float(),
+        kl_share=kl_shares(stored)[image, step].float(),
         reference=torch.zeros(len(image), 0),
     )
+
+
+def kl_shares(stored: Trajectories) -> Tensor:
+    """What each held step counts in the mean KL over all T steps of k images, (k, S) float64.
+
+    A trained step counts 1 / (k T). The anchored ones are drawn uniformly from the T - |T_i|
+    others and stand for all of them, so each counts (T - |T_i|) / (|A_i| k T): the mean over a
+    draw is the mean over every step. Without anchored steps the mean is over trained ones.
+    """
+    trained = stored.trained.sum(1, keepdim=True).double()
+    anchored = stored.anchored.sum(1, keepdim=True).double()
+    others = (stored.sampler.num_inference_steps - trained) * (anchored > 0)
+    counts = stored.trained + stored.anchored * others / anchored.clamp(min=1)
+    return counts / ((trained + others).clamp(min=1) * stored.group_size)
 
 
 def micro_batches(batches: Sequence[Batch], size: int) -> Iterator[Batch]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from loop_studio.judgement import leave_one_out
-from loop_studio.rl.batch import flatten
+from loop_studio.rl.batch import flatten, kl_shares
 from loop_studio.rl.objective import clip_range, clipped_surrogate
 from loop_studio.rl.types import JudgedGroup, Sampler
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
@@ -45,14 +46,16 @@ def naive_loss(
                 for advantage, m in zip(group.advantages[:, i], group.members, strict=True):
                     least = torch.minimum(rho * advantage, rho.clamp(1 - c, 1 + c) * advantage)
                     total = total - least / (count * m * len(steps) * len(groups))
-            held = (stored.trained | stored.anchored)[i].nonzero().flatten().tolist()
-            for s in held:
+            anchors = stored.anchored[i].nonzero().flatten().tolist()
+            others = stored.sampler.num_inference_steps - len(steps) if anchors else 0
+            for s in steps + anchors:
+                stands_for = 1 if s in steps else others / len(anchors)
                 t, x = stored.timesteps[s], stored.latents[i, s]
                 mean = x + theta[0, t] + theta[1, t] * x.tanh()
                 base = x + walk.base[0, t] + walk.base[1, t] * x.tanh()
                 kl = ((mean - base) ** 2).sum() / (2 * walk.std[t] ** 2)
                 penalty = config.kl_weight * kl / ELEMENTS
-                total = total + penalty / (k * len(held) * len(groups))
+                total = total + penalty * stands_for / (k * (len(steps) + others) * len(groups))
     return total
 
 
@@ -96,6 +99,22 @@ def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
         stored = replace(stored, trained=trained, anchored=anchored, sampler=sampler)
         found.append(judged(stored, rows, members, name=f"group {number}"))
     return found
+
+
+def test_over_all_draws_of_anchored_steps_every_step_counts_alike() -> None:
+    stored = Walk(3, (0.7, 0.4, 0.5, 0.6)).trajectories(2, seed=3)
+    count = stored.trained.shape[1]
+    sampler = replace(SAMPLER, num_inference_steps=count)
+    trained = torch.zeros_like(stored.trained)
+    trained[:, 0] = True
+    draws = list(combinations(range(1, count), 2))
+    total = torch.zeros(2, count, dtype=torch.float64)
+    for draw in draws:
+        anchored = torch.zeros_like(trained)
+        anchored[:, list(draw)] = True
+        total += kl_shares(replace(stored, sampler=sampler, trained=trained, anchored=anchored))
+    everywhere = torch.full((2, count), 1 / (2 * count), dtype=torch.float64)
+    torch.testing.assert_close(total / len(draws), everywhere)
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.7]))
