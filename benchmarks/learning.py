@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.studio import Studio
+from loop_studio.config import ProjectConfig
 from loop_studio.starter import eye, referee
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
@@ -96,9 +97,11 @@ def applies(taste: str, prompt: str) -> bool:
 
 def base_samples(studio: Studio, project: str, plan: Plan) -> NDArray[np.uint8]:
     """Version 0's pictures. Every unit would paint the same ones, so the first keeps them."""
-    asked = json.dumps([plan.prompts, plan.seeds, plan.settings]).encode()
-    weights = (DIFFUSION_FOLDER / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
-    kept = CACHE / f"base-{sha256(weights + asked).hexdigest()[:16]}.npy"
+    generation = ProjectConfig.from_values(plan.settings).generation()
+    digest = sha256(json.dumps([plan.prompts, plan.seeds, generation]).encode())
+    for file in sorted(DIFFUSION_FOLDER.rglob("*.*")):  # the VAE and the schedule count as well
+        digest.update(file.read_bytes())
+    kept = CACHE / f"base-{digest.hexdigest()[:16]}.npy"
     if not kept.exists():
         pictures, _ = studio.samples(project, list(plan.prompts), list(plan.seeds), 0)
         CACHE.mkdir(parents=True, exist_ok=True)

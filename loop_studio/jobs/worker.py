@@ -152,9 +152,9 @@ class Worker:
 
     def _end(self, job: Job, state: str, code: str, detail: str, trace: str = "") -> None:
         """End a job that did not succeed; a group that cannot be made pauses its project."""
+        jobs.finish(self.bench.db, job, state, code, detail, trace)  # the lease is the fence
         if state == "failed" and job.kind in MAKES_GROUPS and job.project_id is not None:
             projects.set_generation_error(self.bench.db, job.project_id, detail)
-        jobs.finish(self.bench.db, job, state, code, detail, trace)
 
     def _serve_raters(self, job: Job) -> None:
         """Between two steps of a long job: make a group for raters who are about to run out."""
