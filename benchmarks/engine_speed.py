@@ -27,9 +27,9 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.jobs.models import trained_steps_of
+from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.rl.fidelity import replay_deviation
-from loop_studio.rl.types import JudgedGroup, Sampler
+from loop_studio.rl.types import JudgedGroup
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 
@@ -65,16 +65,15 @@ class Engine:
                 if ".lora_B." in name:
                     parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.01)
         self.policy.adapters.copy("live", "learner")
-        self.sampler = Sampler(
-            self.config.num_inference_steps, self.config.guidance_scale, self.config.eta
-        )
-        self.trained = trained_steps_of(self.config)
+        self.sampler = sampler_of(self.config)
         self.passes_per_step = 2 if self.config.guidance_scale > 1 else 1
 
     def rollout(self, first_seed: int = 0) -> bytes:
         """A group from claim to images in memory, and its trajectories as the bytes of a file."""
         seeds = list(range(first_seed, first_seed + self.config.group_size))
-        made = self.policy.rollout(PROMPT, seeds, self.sampler, trained=self.trained)
+        made = self.policy.rollout(
+            PROMPT, seeds, self.sampler, drawn_steps=drawn_steps_of(self.config)
+        )
         return trajectory_file.pack(made.trajectories)
 
     def groups(self) -> list[JudgedGroup]:
@@ -118,8 +117,8 @@ class Engine:
             scaler={},
         )
         lora_file.pack_checkpoint(checkpoint)
-        lora_file.diffusers_lora(checkpoint)
-        lora_file.kohya_lora(checkpoint, name="benchmark", facts={})
+        lora_file.diffusers_lora(checkpoint, {})
+        lora_file.kohya_lora(checkpoint, {}, name="benchmark")
         start = policy.adapters.state("live")
         policy.adapters.copy("learner", "live")
         policy.adapters.load("live", start, policy.adapters.shapes["live"])  # for the next pair
@@ -210,7 +209,7 @@ def main() -> None:
     backward = per_sample(engine, backward=True)
     best, best_back = min(forward, key=forward.__getitem__), min(backward, key=backward.__getitem__)
     samples = config.group_size * config.num_inference_steps * engine.passes_per_step
-    transitions = int(sum(group.trajectories.held.sum() for group in groups))
+    transitions = int(sum(group.trajectories.trained.sum() for group in groups))
     samples_once = transitions * engine.passes_per_step
 
     def update_floor() -> None:

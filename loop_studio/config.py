@@ -77,19 +77,15 @@ class ProjectConfig:
         Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
     ] = 0.03
     trained_steps: Annotated[
-        TrainedSteps, Field(description="which denoising steps are trained")
+        TrainedSteps,
+        Field(
+            description="denoising steps that are trained: all, a share drawn per image, or the "
+            "noisiest, and then the LoRA acts in these alone"
+        ),
     ] = "high_noise"
     trained_fraction: Annotated[
         float, Field(gt=0.0, le=1.0, description="share of the steps that is trained")
     ] = 0.25
-    anchor_steps: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=200,
-            description="untrained steps per image that stand for all of them in the KL penalty",
-        ),
-    ] = 2
     max_grad_norm: Annotated[
         float, Field(gt=0.0, le=1000.0, description="gradient norm is clipped here")
     ] = 1.0
@@ -123,6 +119,11 @@ class ProjectConfig:
             )
         return config
 
+    @classmethod
+    def from_stored(cls, values: Mapping[str, object]) -> ProjectConfig:
+        """Settings as an earlier release stored them: those that are gone are left out."""
+        return cls.from_values({name: values[name] for name in values if name in _PROPERTIES})
+
     def merged(self, changes: Mapping[str, object]) -> ProjectConfig:
         """These settings with `changes` laid over them, validated as a whole."""
         return self.from_values({**self.values(), **changes})
@@ -148,7 +149,6 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "kl_weight",
         "trained_steps",
         "trained_fraction",
-        "anchor_steps",
         "max_grad_norm",
         "micro_batch",
         "lora_rank",

@@ -81,8 +81,11 @@ def restore_optimizer(
             }
 
 
-def diffusers_lora(checkpoint: Checkpoint) -> bytes:
-    """For `pipeline.load_lora_weights`: PEFT keys under `unet.`, with rank and alpha inside."""
+def diffusers_lora(checkpoint: Checkpoint, facts: Mapping[str, str]) -> bytes:
+    """For `pipeline.load_lora_weights`: PEFT keys under `unet.`, with rank and alpha inside.
+
+    `facts` join the header, here as in `kohya_lora`: other tools show them to people.
+    """
     config = LoraConfig(
         r=checkpoint.shape.rank,
         lora_alpha=checkpoint.shape.alpha,
@@ -93,14 +96,13 @@ def diffusers_lora(checkpoint: Checkpoint) -> bytes:
         for key, value in config.items()
     }
     header = {"format": "pt", "lora_adapter_metadata": json.dumps(plain, default=str)}
-    return save(_prefixed(checkpoint.adapter), metadata=header)
+    return save(_prefixed(checkpoint.adapter), metadata={**header, **facts})
 
 
-def kohya_lora(checkpoint: Checkpoint, *, name: str, facts: Mapping[str, str]) -> bytes:
+def kohya_lora(checkpoint: Checkpoint, facts: Mapping[str, str], *, name: str) -> bytes:
     """For ComfyUI, A1111 and their kin: `lora_unet_*` keys with the true alpha in each.
 
     diffusers' own conversion writes alpha := rank, which changes the strength; it is put right.
-    `facts` join the header, which other tools show to people.
     """
     tensors = convert_state_dict_to_kohya(_prefixed(checkpoint.adapter))
     for key in tensors:
@@ -114,7 +116,6 @@ def kohya_lora(checkpoint: Checkpoint, *, name: str, facts: Mapping[str, str]) -
         "modelspec.sai_model_spec": "1.0.0",
         "modelspec.implementation": "diffusers",
         "modelspec.title": name,
-        "modelspec.trigger_phrase": "none; use weight 0.6 to 1.0",
         "modelspec.hash_sha256": sha256(save(dict(sorted(tensors.items())))).hexdigest(),
         **facts,
     }

@@ -24,7 +24,6 @@ from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
     Steps,
-    anchored_mask,
     guided,
     step_mean,
     trained_mask,
@@ -34,15 +33,6 @@ from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
 EMBEDDINGS_KEPT = 1024
-
-
-@dataclass(frozen=True)
-class TrainedSteps:
-    """Which denoising steps a rollout stores for training; see loop_studio.config."""
-
-    kind: str = "high_noise"
-    fraction: float = 0.5
-    anchors: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,10 @@ class StableDiffusionPolicy:
         return list(self.adapters.parameters("learner").values())
 
     def transition(self, transitions: Transitions, weights: Weights) -> tuple[Tensor, Tensor]:
-        """Mean (B, C, H, W) and std (B,) of the next latents under `weights`, float32."""
+        """Mean (B, C, H, W) and std (B,) of the next latents under `weights`, float32.
+
+        For trained steps: at others the LoRA may not act (`Sampler.lora_steps`).
+        """
         steps = self._steps(transitions.sampler)
         return self._mean_std(
             steps,
@@ -154,21 +147,19 @@ class StableDiffusionPolicy:
         seeds: Sequence[int],
         sampler: Sampler,
         *,
-        trained: TrainedSteps | None = None,
+        drawn_steps: int | None = None,
         weights: Weights = "live",
     ) -> Rollout:
         """Sample one trajectory per seed, the whole group in one UNet call per step.
 
-        Steps after the last trained or anchored one are sampled but not stored. Raises Invalid when
-        every step is below the noise floor: nothing could be learned.
+        Trained are all steps in which the LoRA acts, or `drawn_steps` of them per trajectory; steps
+        after the last trained one are sampled but not stored. Raises Invalid when every step is
+        below the noise floor: nothing could be learned.
         """
-        trained = trained or TrainedSteps()
         steps = self.trainable_steps(sampler)
-        mask = trained_mask(
-            trained.kind, trained.fraction, steps.stored, list(seeds), len(steps.timesteps)
-        )
-        anchors = anchored_mask(mask, trained.anchors, list(seeds))
-        kept = int((mask | anchors).any(0).nonzero().max()) + 1
+        available = min(steps.stored, sampler.lora_steps or steps.stored)
+        mask = trained_mask(available, seeds, drawn_steps)
+        kept = int(mask.any(0).nonzero().max()) + 1
         path: list[Tensor] = []
         log_probs: list[Tensor] = []
         for latents, log_prob_ in self._denoise((prompt,) * len(seeds), seeds, sampler, weights):
@@ -185,7 +176,6 @@ class StableDiffusionPolicy:
                 log_probs=torch.stack(log_probs[1:], 1).cpu(),
                 timesteps=steps.timesteps[:kept].cpu(),
                 trained=mask[:, :kept],
-                anchored=anchors[:, :kept],
             ),
         )
 
@@ -213,8 +203,14 @@ class StableDiffusionPolicy:
         yield latents, torch.zeros(len(seeds), device=self.device)
         for s in range(len(steps.timesteps)):
             index = torch.full((len(seeds),), s, device=self.device)
+            lora_acts = sampler.lora_steps is None or s < sampler.lora_steps
             mean, std = self._mean_std(
-                steps, index, latents, embeddings, sampler.guidance_scale, weights
+                steps,
+                index,
+                latents,
+                embeddings,
+                sampler.guidance_scale,
+                weights if lora_acts else "base",
             )
             latents = mean + std.view(-1, 1, 1, 1) * self._noise(generators)
             # Where the floor forbids training, sigma may be 0 and has no density.

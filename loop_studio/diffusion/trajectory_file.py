@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -23,7 +22,6 @@ def pack(trajectories: Trajectories) -> bytes:
         "log_probs": trajectories.log_probs.contiguous(),
         "timesteps": trajectories.timesteps.contiguous(),
         "trained": trajectories.trained.contiguous(),
-        "anchored": trajectories.anchored.contiguous(),
     }
     return save(tensors, metadata={"format": FORMAT, "origin": json.dumps(origin)})
 
@@ -34,8 +32,7 @@ def unpack(data: bytes) -> Trajectories:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
         origin = json.loads(header["__metadata__"]["origin"])
-        # Files of release 0.1 have no anchored steps.
-        tensors.setdefault("anchored", torch.zeros_like(tensors["trained"]))
+        tensors.pop("anchored", None)  # steps of earlier releases that only a penalty saw
         return Trajectories(
             prompt=origin["prompt"], sampler=Sampler(**origin["sampler"]), **tensors
         )

@@ -8,7 +8,7 @@ Source: Song et al. 2021 (DDIM), eq. 12 and 16; diffusers' scheduling_ddim.py fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,34 +91,17 @@ def step_mean(steps: Steps, index: Tensor, latents: Tensor, model_output: Tensor
     return a * latents + b * model_output
 
 
-def trained_mask(kind: str, fraction: float, stored: int, seeds: list[int], total: int) -> Tensor:
-    """Which of the stored steps are trained: (k, stored) bool, drawn before any reward.
+def trained_mask(available: int, seeds: Sequence[int], drawn: int | None) -> Tensor:
+    """Which of the `available` steps are trained: (k, available) bool, drawn before any reward.
 
-    `high_noise` is the noisiest `fraction` of all `total` steps; `random` draws as many of the
-    stored ones per trajectory, from a generator of that trajectory's own seed.
+    All of them; or `drawn` per trajectory, from a generator of that trajectory's own seed.
     """
-    k = len(seeds)
-    count = stored if kind == "all" else max(1, min(stored, round(fraction * total)))
-    mask = torch.zeros(k, stored, dtype=torch.bool)
-    if kind != "random":
-        mask[:, :count] = True
-        return mask
+    if drawn is None:
+        return torch.ones(len(seeds), available, dtype=torch.bool)
+    mask = torch.zeros(len(seeds), available, dtype=torch.bool)
     for row, seed in enumerate(seeds):
         generator = torch.Generator().manual_seed(seed ^ 0x5EED)
-        mask[row, torch.randperm(stored, generator=generator)[:count]] = True
-    return mask
-
-
-def anchored_mask(trained: Tensor, count: int, seeds: list[int]) -> Tensor:
-    """Up to `count` untrained steps per trajectory, (k, stored) bool, drawn before any reward.
-
-    The LoRA answers at every step, so a penalty on the trained ones alone lets all others drift.
-    """
-    mask = torch.zeros_like(trained)
-    for row, seed in enumerate(seeds):
-        free = (~trained[row]).nonzero().flatten()
-        generator = torch.Generator().manual_seed(seed ^ 0xA2C4)
-        mask[row, free[torch.randperm(len(free), generator=generator)[:count]]] = True
+        mask[row, torch.randperm(available, generator=generator)[:drawn]] = True
     return mask
 
 

@@ -13,7 +13,7 @@ from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
-from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.errors import ModelUnusable
 from loop_studio.rl.types import Sampler
 from loop_studio.settings import STARTER
@@ -40,13 +40,22 @@ def fault(model: str) -> str | None:
 
 
 def sampler_of(config: ProjectConfig) -> Sampler:
-    """How a project samples."""
-    return Sampler(config.num_inference_steps, config.guidance_scale, config.eta)
+    """How a project samples. The LoRA acts where it is trained: nowhere else can it drift."""
+    return Sampler(
+        config.num_inference_steps,
+        config.guidance_scale,
+        config.eta,
+        lora_steps=_part(config) if config.trained_steps == "high_noise" else None,
+    )
 
 
-def trained_steps_of(config: ProjectConfig) -> TrainedSteps:
-    """Which steps its rollouts store."""
-    return TrainedSteps(config.trained_steps, config.trained_fraction, config.anchor_steps)
+def drawn_steps_of(config: ProjectConfig) -> int | None:
+    """How many steps per trajectory its rollouts draw for training; None for all they may."""
+    return _part(config) if config.trained_steps == "random" else None
+
+
+def _part(config: ProjectConfig) -> int:
+    return max(1, round(config.trained_fraction * config.num_inference_steps))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from hashlib import sha256
 from loop_studio.diffusion import trajectory_file
 from loop_studio.jobs import pictures
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.models import sampler_of, trained_steps_of
+from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.storage import groups, projects, prompts, versions, workers
 from loop_studio.storage.files import new_key
 from loop_studio.storage.schema import Group, Job
@@ -35,7 +35,7 @@ def make_group(bench: Bench, job: Job, prompt_id: str, *, number: int = 0, finis
         prompt.text,
         seeds(job.id, number, config.group_size),
         sampler_of(config),
-        trained=trained_steps_of(config),
+        drawn_steps=drawn_steps_of(config),
     )
     group = groups.record(
         bench.db,

@@ -20,6 +20,7 @@ from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.errors import NotFound, Refused, Unfaithful
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
+from loop_studio.jobs.models import sampler_of
 from loop_studio.rl.fidelity import replay_deviation, tolerance
 from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
@@ -48,7 +49,7 @@ def run(bench: Bench, job: Job) -> None:
     _check_trainable(judged, config)
     learner = _learner(bench, policy, config, parent)
     metrics = _train(bench, job, learner, judged, config, update.seed)
-    files = _write(bench, project, update, learner.checkpoint())
+    files = _write(bench, project, config, update, learner.checkpoint())
     version = updates.publish(bench.db, job, update.id, files, metrics)
     if updates.get(bench.db, update.id).made_live:
         bench.models.publish(policy, version, config)
@@ -198,14 +199,24 @@ def _train(
 
 
 def _write(
-    bench: Bench, project: Project, update: Update, checkpoint: Checkpoint
+    bench: Bench,
+    project: Project,
+    config: ProjectConfig,
+    update: Update,
+    checkpoint: Checkpoint,
 ) -> dict[str, StoredFile]:
     """Every file that this version will ever be asked for."""
     name = f"{project.name}-u{update.number}"
-    facts = {"loop.update": str(update.number), "loop.ratings": str(update.rating_count)}
+    steps = config.num_inference_steps
+    facts = {
+        "loop.update": str(update.number),
+        "loop.ratings": str(update.rating_count),
+        "modelspec.usage_hint": "Weight 1, no trigger words, in the first "
+        f"{sampler_of(config).lora_steps or steps} of {steps} denoising steps.",
+    }
     contents = {
         "resume": lora_file.pack_checkpoint(checkpoint),
-        "diffusers": lora_file.diffusers_lora(checkpoint),
-        "kohya": lora_file.kohya_lora(checkpoint, name=name, facts=facts),
+        "diffusers": lora_file.diffusers_lora(checkpoint, facts),
+        "kohya": lora_file.kohya_lora(checkpoint, facts, name=name),
     }
     return {kind: bench.files.put(new_key(".safetensors"), data) for kind, data in contents.items()}

@@ -10,12 +10,12 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
+from loop_studio.rl.types import JudgedGroup, Sampler, Transitions
 
 
 @dataclass(frozen=True)
 class Batch:
-    """N trained or anchored denoising steps of images that were sampled alike."""
+    """N trained denoising steps of images that were sampled alike."""
 
     sampler: Sampler
     prompts: tuple[str, ...]  # N
@@ -23,9 +23,9 @@ class Batch:
     next_latents: Tensor  # (N, C, H, W)
     timesteps: Tensor  # (N,)
     old_log_probs: Tensor  # (N,) under the version that sampled them
-    up: Tensor  # (N,) upward push / |T_i|, >= 0; 0 at anchored steps
-    down: Tensor  # (N,) downward push / |T_i|, <= 0; 0 at anchored steps
-    kl_share: Tensor  # (N,) of the penalty's mean over images and steps; see `kl_shares`
+    up: Tensor  # (N,) upward push / |T_i|, >= 0
+    down: Tensor  # (N,) downward push / |T_i|, <= 0
+    kl_share: Tensor  # (N,) 1 / (k |T_i|): the penalty is a mean over images and steps
     reference: Tensor  # (N, C, H, W) means of the base model; (N, 0) without a KL penalty
 
     def __len__(self) -> int:
@@ -56,7 +56,7 @@ _TENSORS = tuple(name for name in _PER_ROW if name != "prompts")
 
 
 def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
-    """The group's trained transitions, and its anchored ones if `keep_silent`.
+    """The group's trained transitions.
 
     Images without any advantage are left out unless `keep_silent` (a KL penalty holds them too);
     no denominator changes, so the gradients are the same.
@@ -65,10 +65,8 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
     up, down = group.pushes()
     counts = stored.trained.sum(1).clamp(min=1).double()
     pushed = (up > 0) | (down < 0)
-    held = stored.held
-    wanted = held if keep_silent else stored.trained & pushed[:, None]
+    wanted = stored.trained if keep_silent else stored.trained & pushed[:, None]
     image, step = wanted.nonzero(as_tuple=True)
-    learns = stored.trained[image, step]
     return Batch(
         sampler=stored.sampler,
         prompts=(stored.prompt,) * len(image),
@@ -76,25 +74,11 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
         next_latents=stored.latents[image, step + 1],
         timesteps=stored.timesteps[step],
         old_log_probs=stored.log_probs[image, step],
-        up=((up / counts)[image] * learns).float(),
-        down=((down / counts)[image] * learns).float(),
-        kl_share=kl_shares(stored)[image, step].float(),
+        up=(up / counts)[image].float(),
+        down=(down / counts)[image].float(),
+        kl_share=(1 / (stored.group_size * counts))[image].float(),
         reference=torch.zeros(len(image), 0),
     )
-
-
-def kl_shares(stored: Trajectories) -> Tensor:
-    """What each held step counts in the mean KL over all T steps of k images, (k, S) float64.
-
-    A trained step counts 1 / (k T). The anchored ones are drawn uniformly from the T - |T_i|
-    others and stand for all of them, so each counts (T - |T_i|) / (|A_i| k T): the mean over a
-    draw is the mean over every step. Without anchored steps the mean is over trained ones.
-    """
-    trained = stored.trained.sum(1, keepdim=True).double()
-    anchored = stored.anchored.sum(1, keepdim=True).double()
-    others = (stored.sampler.num_inference_steps - trained) * (anchored > 0)
-    counts = stored.trained + stored.anchored * others / anchored.clamp(min=1)
-    return counts / ((trained + others).clamp(min=1) * stored.group_size)
 
 
 def micro_batches(batches: Sequence[Batch], size: int) -> Iterator[Batch]:

@@ -20,6 +20,7 @@ class Sampler:
     num_inference_steps: int
     guidance_scale: float
     eta: float
+    lora_steps: int | None = None  # leading steps in which the LoRA acts; None: in all of them
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,11 @@ class Trajectories:
     log_probs: Tensor  # (k, S) float32, mean over the D elements, under the group's own version
     timesteps: Tensor  # (S,) int64
     trained: Tensor  # (k, S) bool, drawn before any reward
-    anchored: Tensor  # (k, S) bool, never a trained step: only a KL penalty looks at these
 
     @property
     def group_size(self) -> int:
         """k."""
         return self.latents.shape[0]
-
-    @property
-    def held(self) -> Tensor:
-        """The steps that a KL penalty sees, trained and anchored: (k, S) bool."""
-        return self.trained | self.anchored
 
 
 @dataclass(frozen=True)

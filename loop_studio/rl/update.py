@@ -97,8 +97,8 @@ def train(
 def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: int) -> float:
     """KL from the learner to the base in true nats per step, averaged over trajectories.
 
-    One trained or anchored step of each trajectory, drawn uniformly: an unbiased estimate of the
-    mean over these at a fraction of the cost.
+    One trained step of each trajectory, drawn uniformly: an unbiased estimate of the mean over
+    all of them at a fraction of the cost.
     """
     generator = torch.Generator().manual_seed(seed)
     batches = [flatten(_one_step_each(group, generator), keep_silent=True) for group in groups]
@@ -189,10 +189,9 @@ def _minibatches(count: int, config: LoopConfig, seed: int) -> Iterator[list[int
 
 def _one_step_each(group: JudgedGroup, generator: torch.Generator) -> JudgedGroup:
     stored = group.trajectories
-    drawn = torch.multinomial(stored.held.double(), 1, generator=generator)
-    one = torch.zeros_like(stored.held).scatter(1, drawn, value=True)
-    chosen = replace(stored, trained=one, anchored=torch.zeros_like(one))
-    return replace(group, trajectories=chosen)
+    drawn = torch.multinomial(stored.trained.double(), 1, generator=generator)
+    one = torch.zeros_like(stored.trained).scatter(1, drawn, value=True)
+    return replace(group, trajectories=replace(stored, trained=one))
 
 
 def _device(policy: Policy) -> torch.device:

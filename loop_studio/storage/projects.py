@@ -242,7 +242,7 @@ def _revise(session: Session, project: Project, new: ProjectConfig, weights: Rew
 
 def _parsed(row: SettingsRevision) -> Revision:
     weights = RewardWeights(float(row.reward["human"]), dict(row.reward["models"]))
-    return Revision(ProjectConfig.from_values(row.values), weights, row.number)
+    return Revision(ProjectConfig.from_stored(row.values), weights, row.number)
 
 
 def _name(name: str) -> str:

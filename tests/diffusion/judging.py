@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy, TrainedSteps
+from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.rl.types import JudgedGroup, Sampler
 from loop_studio.rl.update import LoopConfig, train
 
 SAMPLER = Sampler(num_inference_steps=4, guidance_scale=3.0, eta=1.0)
-ALL_STEPS = TrainedSteps("all")
 
 
 def rolled_out(
@@ -19,13 +18,12 @@ def rolled_out(
     *,
     k: int = 4,
     sampler: Sampler = SAMPLER,
-    trained: TrainedSteps = ALL_STEPS,
 ) -> list[JudgedGroup]:
     """`count` groups made by the live weights, in each of which the first image is the best."""
     groups = []
     for number in range(count):
         seeds = range(10 * number, 10 * number + k)
-        rollout = policy.rollout(f"prompt {number}", list(seeds), sampler, trained=trained)
+        rollout = policy.rollout(f"prompt {number}", list(seeds), sampler)
         pushes = torch.tensor([[1 - 1 / k] + [-1 / k] * (k - 1)], dtype=torch.float64)
         groups.append(
             JudgedGroup(f"group {number}", rollout.trajectories, pushes, torch.tensor([k]))
@@ -65,5 +63,4 @@ def same_rollouts(first: Rollout, second: Rollout) -> bool:
         and torch.equal(one.latents, other.latents)
         and torch.equal(one.log_probs, other.log_probs)
         and torch.equal(one.trained, other.trained)
-        and torch.equal(one.anchored, other.anchored)
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +86,7 @@ def test_a_downloaded_lora_makes_the_studios_pictures_in_diffusers(
     policy = tiny.policy(shape=shape)
     ours = policy.sample(PROMPTS, SEEDS, SAMPLER, "live")
     stored = checkpoint(policy, shape)
-    data = diffusers_lora(stored) if kind == "diffusers" else kohya_lora(stored, name="x", facts={})
+    data = diffusers_lora(stored, {}) if kind == "diffusers" else kohya_lora(stored, {}, name="x")
     (tmp_path / "lora.safetensors").write_bytes(data)
     pipeline = plain_pipeline(shape)
     without = pictures(pipeline)
@@ -92,6 +94,23 @@ def test_a_downloaded_lora_makes_the_studios_pictures_in_diffusers(
     theirs = pictures(pipeline)
     assert largest_difference(ours, theirs) < 2
     assert largest_difference(ours, without) > 10
+
+
+def test_the_lines_in_the_readme_make_the_studios_picture(tmp_path: Path) -> None:
+    """The LoRA acts in the first steps alone, in the studio and there."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(pipeline\.scheduler.*?)```", readme, re.DOTALL)
+    policy = tiny.policy()
+    sampler = Sampler(20, 3.0, 1.0, lora_steps=5)
+    (ours,) = policy.sample(["a red circle"], [7], sampler, "live")
+    file = tmp_path / "lora.safetensors"
+    file.write_bytes(diffusers_lora(checkpoint(policy, tiny.SHAPE), {"loop.update": "1"}))
+    names = {"torch": torch, "DDIMScheduler": DDIMScheduler, "file": str(file)}
+    names["pipeline"] = plain_pipeline(tiny.SHAPE)
+    exec(lines, names)
+    assert largest_difference(ours, np.array(names["image"])) < 2
+    (everywhere,) = policy.sample(["a red circle"], [7], replace(sampler, lora_steps=None), "live")
+    assert largest_difference(ours, everywhere) > 10
 
 
 def test_a_checkpoint_read_into_a_fresh_model_makes_the_same_pictures_pixel_for_pixel() -> None:
@@ -147,7 +166,7 @@ def test_an_empty_optimizer_state_starts_afresh() -> None:
 def test_a_damaged_checkpoint_gives_one_sentence() -> None:
     stored = checkpoint(tiny.policy(), tiny.SHAPE)
     data = pack_checkpoint(stored)
-    for damaged in (b"", data[:8], data[:200], data[:-1], diffusers_lora(stored)):
+    for damaged in (b"", data[:8], data[:200], data[:-1], diffusers_lora(stored, {})):
         with pytest.raises(ModelUnusable, match="file of this version is damaged"):
             unpack_checkpoint(damaged)
 
@@ -155,7 +174,7 @@ def test_a_damaged_checkpoint_gives_one_sentence() -> None:
 def test_a_kohya_file_names_the_true_alpha_and_what_people_should_know(tmp_path: Path) -> None:
     policy = tiny.policy()
     facts = {"loop.update": "7"}
-    data = kohya_lora(checkpoint(policy, tiny.SHAPE), name="Starter-u7", facts=facts)
+    data = kohya_lora(checkpoint(policy, tiny.SHAPE), facts, name="Starter-u7")
     (tmp_path / "lora.safetensors").write_bytes(data)
     with safe_open(tmp_path / "lora.safetensors", "pt") as file:
         keys, header = list(file.keys()), file.metadata()
@@ -168,6 +187,6 @@ def test_a_kohya_file_names_the_true_alpha_and_what_people_should_know(tmp_path:
     assert header["ss_network_alpha"] == "8.0"
     assert header["loop.update"] == "7"
     assert header["ss_output_name"] == "Starter-u7"
-    again = kohya_lora(checkpoint(policy, tiny.SHAPE), name="Starter-u7", facts=facts)
+    again = kohya_lora(checkpoint(policy, tiny.SHAPE), facts, name="Starter-u7")
     length = int.from_bytes(again[:8], "little")
     assert json.loads(again[8 : 8 + length])["__metadata__"] == header

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from loop_studio.diffusion.adapters import LoraShape
-from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.judgement import leave_one_out
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
@@ -96,7 +96,6 @@ def half_precision_gradient(dtype: torch.dtype) -> tuple[Tensor, float]:
         log_probs=log_prob(latents[:, 1], mean, std)[:, None],
         timesteps=timesteps,
         trained=torch.ones(2, 1, dtype=torch.bool),
-        anchored=torch.zeros(2, 1, dtype=torch.bool),
     )
     pushes = torch.tensor([leave_one_out([1.0, 0.0])], dtype=torch.float64)
     group = JudgedGroup("group", stored, pushes, torch.tensor([2]))
@@ -126,7 +125,7 @@ def test_half_precision_gives_finite_gradients_in_float32_at_sixteen_thousand_el
 
 def test_memory_stays_flat_over_two_hundred_updates() -> None:
     policy = tiny.policy(shape=LoraShape(2, 2.0, "attention"))
-    groups = rolled_out(policy, 1, k=2, sampler=QUICK, trained=TrainedSteps("high_noise", 0.25))
+    groups = rolled_out(policy, 1, k=2, sampler=replace(QUICK, lora_steps=1))
     optimizer = adamw(policy, 1e-5)
     config = LoopConfig(passes=2, minibatches=1)
 
@@ -163,7 +162,7 @@ def test_a_brightness_reward_rises_within_four_updates() -> None:
         groups = []
         for g in range(4):
             seeds = [100 * number + 10 * g + i for i in range(4)]
-            made = policy.rollout("a room", seeds, QUICK, trained=TrainedSteps("all"))
+            made = policy.rollout("a room", seeds, QUICK)
             rewards = made.images.reshape(4, -1).mean(1) / 255
             pushes = torch.tensor([leave_one_out(rewards.tolist())], dtype=torch.float64)
             groups.append(JudgedGroup(f"{g}", made.trajectories, pushes, torch.tensor([4])))

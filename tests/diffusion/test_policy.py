@@ -9,7 +9,7 @@ import torch
 from loop_studio.errors import Invalid
 from loop_studio.rl.types import Sampler, Transitions
 from tests import tiny
-from tests.diffusion.judging import ALL_STEPS, SAMPLER, rolled_out, same_rollouts, update
+from tests.diffusion.judging import SAMPLER, rolled_out, same_rollouts, update
 
 
 def test_the_same_seeds_give_the_same_group_bit_for_bit_and_others_do_not() -> None:
@@ -63,7 +63,7 @@ def test_a_sampler_without_any_noisy_step_is_refused_with_a_sentence() -> None:
     policy = tiny.policy()
     for sampler in (Sampler(20, 1.0, 0.01), Sampler(2, 1.0, 1.0), Sampler(6, 1.0, 0.0)):
         with pytest.raises(Invalid, match="no step is noisy enough to learn from; raise eta"):
-            policy.rollout("a cat", [1, 2], sampler, trained=ALL_STEPS)
+            policy.rollout("a cat", [1, 2], sampler)
 
 
 def test_transitions_of_several_prompts_and_steps_share_one_batch() -> None:

@@ -6,12 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from loop_studio.diffusion.policy import StableDiffusionPolicy, TrainedSteps
+from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 from tests import tiny
-from tests.diffusion.judging import ALL_STEPS
 
 K = 4
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -55,7 +54,7 @@ def test_ratio_is_exactly_one_in_the_rollouts_own_batch_shape(
 ) -> None:
     policy = policies[prediction_type, precision]
     sampler = Sampler(6, guidance_scale, 1.0)
-    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler, trained=ALL_STEPS).trajectories
+    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler).trajectories
     assert stored.latents.dtype == stored.log_probs.dtype == torch.float32
     assert replay(policy, stored, "live", K).abs().max() == 0
     assert [replay_deviation(policy, stored, "live", step=s) for s in range(4)] == [0.0] * 4
@@ -73,7 +72,7 @@ def test_log_ratio_stays_below_one_millionth_per_element_in_any_other_batch_shap
 ) -> None:
     policy = policies[prediction_type, "float32"]
     sampler = Sampler(6, guidance_scale, 1.0)
-    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler, trained=ALL_STEPS).trajectories
+    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler).trajectories
     for rows in (1, 2, K, 2 * K, 4 * K):
         assert replay(policy, stored, "live", rows).abs().max() <= 1e-6
 
@@ -81,14 +80,14 @@ def test_log_ratio_stays_below_one_millionth_per_element_in_any_other_batch_shap
 def test_the_learner_replays_exactly_too_while_it_still_equals_the_live_weights() -> None:
     policy = tiny.policy()
     policy.adapters.copy("live", "learner")
-    stored = policy.rollout("a cat", [1, 2, 3, 4], Sampler(6, 4.0, 1.0), trained=ALL_STEPS)
+    stored = policy.rollout("a cat", [1, 2, 3, 4], Sampler(6, 4.0, 1.0))
     with_gradients = replay(policy, stored.trajectories, "learner", K)
     assert with_gradients.abs().max() == 0
 
 
 def test_an_older_versions_trajectory_replays_exactly_under_the_archive() -> None:
     policy = tiny.policy()
-    stored = policy.rollout("a cat", [1, 2], Sampler(6, 4.0, 1.0), trained=ALL_STEPS).trajectories
+    stored = policy.rollout("a cat", [1, 2], Sampler(6, 4.0, 1.0)).trajectories
     policy.adapters.copy("live", "archive")
     tiny.stir(policy, "live", seed=5)
     assert replay_deviation(policy, stored, "live", step=2) > 1e-6
@@ -98,7 +97,7 @@ def test_an_older_versions_trajectory_replays_exactly_under_the_archive() -> Non
 def test_the_behaviour_mean_can_be_recovered_from_the_seeds() -> None:
     policy = tiny.policy()
     sampler = Sampler(6, 4.0, 1.0)
-    stored = policy.rollout("a cat", [11, 12], sampler, trained=ALL_STEPS).trajectories
+    stored = policy.rollout("a cat", [11, 12], sampler).trajectories
     std = policy.schedule.steps(sampler).std
     for row, seed in enumerate((11, 12)):
         generator = torch.Generator().manual_seed(seed)
@@ -113,7 +112,7 @@ def test_the_behaviour_mean_can_be_recovered_from_the_seeds() -> None:
 def test_log_prob_is_finite_on_the_last_stored_transition_and_no_noisier_step_is_missing() -> None:
     policy = tiny.policy()
     sampler = Sampler(20, 1.0, 1.0)
-    stored = policy.rollout("a cat", [1], sampler, trained=ALL_STEPS).trajectories
+    stored = policy.rollout("a cat", [1], sampler).trajectories
     assert stored.log_probs.shape == (1, 18)
     assert stored.latents.shape == (1, 19, 4, 8, 8)
     assert stored.timesteps[-1] == 101
@@ -123,27 +122,34 @@ def test_log_prob_is_finite_on_the_last_stored_transition_and_no_noisier_step_is
 
 def test_only_what_is_trained_is_stored() -> None:
     policy = tiny.policy()
-    sampler = Sampler(6, 1.0, 1.0)
-    half = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("high_noise", 0.5))
-    assert half.trajectories.log_probs.shape == (2, 3)
-    assert half.trajectories.latents.shape == (2, 4, 4, 8, 8)
-    assert half.trajectories.trained.all()
-    whole = policy.rollout("a cat", [1, 2], sampler, trained=ALL_STEPS)
-    assert (half.images == whole.images).all()
-    assert torch.equal(half.trajectories.latents, whole.trajectories.latents[:, :4])
+    drawn = policy.rollout("a cat", [1, 2], Sampler(6, 1.0, 1.0), drawn_steps=2).trajectories
+    assert drawn.trained.sum(1).tolist() == [2, 2]
+    last = int(drawn.trained.any(0).nonzero().max())
+    assert drawn.log_probs.shape == (2, last + 1)
+    assert drawn.latents.shape == (2, last + 2, 4, 8, 8)
 
 
-def test_anchored_steps_are_stored_and_leave_everything_else_alone() -> None:
+def test_where_the_lora_does_not_act_the_base_model_paints() -> None:
+    """Two trained steps, then the base model: the same as changing the weights by hand."""
     policy = tiny.policy()
-    sampler = Sampler(6, 1.0, 1.0)
-    plain = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("high_noise", 0.34))
-    held = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("high_noise", 0.34, 2))
-    stored = held.trajectories
-    assert (held.images == plain.images).all()
-    assert plain.trajectories.trained.sum(1).tolist() == stored.trained.sum(1).tolist() == [2, 2]
-    assert stored.anchored.sum(1).tolist() == [2, 2]
-    assert not (stored.anchored & stored.trained).any()
-    assert torch.equal(stored.latents[:, :3], plain.trajectories.latents)
-    assert stored.latents.shape[1] == stored.anchored.any(0).nonzero().max() + 2
-    everywhere = policy.rollout("a cat", [1, 2], sampler, trained=TrainedSteps("all", anchors=2))
-    assert not everywhere.trajectories.anchored.any()
+    first = Sampler(6, 4.0, 1.0, lora_steps=2)
+    made = policy.rollout("a cat", [1, 2], first)
+    stored = made.trajectories
+    assert stored.trained.tolist() == [[True, True]] * 2
+    assert replay(policy, stored, "live", 2).abs().max() == 0
+    everywhere = policy.rollout("a cat", [1, 2], Sampler(6, 4.0, 1.0))
+    assert torch.equal(stored.latents, everywhere.trajectories.latents[:, :3])
+    assert (made.images != everywhere.images).any()
+    looked_at = policy.sample(["a cat"] * 2, [1, 2], first, "live")
+    assert (made.images == looked_at).all()
+
+    latents = stored.latents[:, 2]
+    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
+    noises = [torch.randn((7, 4, 8, 8), generator=g) for g in generators]
+    grid = policy.schedule.steps(first)
+    for s in range(2, 6):
+        here = Transitions(("a cat",) * 2, first, latents, grid.timesteps[s].expand(2))
+        with torch.no_grad():
+            mean, std = policy.transition(here, "base")
+        latents = mean + std.view(-1, 1, 1, 1) * torch.stack([n[s + 1] for n in noises])
+    assert (policy.decode(latents) == made.images).all()

@@ -18,15 +18,13 @@ SENTENCE = "trajectory file is damaged.*Check the disk"
 
 def trajectories(seed: int = 0) -> Trajectories:
     generator = torch.Generator().manual_seed(seed)
-    trained = torch.rand((3, 4), generator=generator) < 0.5
     return Trajectories(
         prompt='a "cat" \u2014 \u732b, {braces}\n',
-        sampler=Sampler(20, 3.3, 0.7),
+        sampler=Sampler(20, 3.3, 0.7, lora_steps=6),
         latents=torch.randn((3, 5, 4, 4, 4), generator=generator),
         log_probs=torch.randn((3, 4), generator=generator),
         timesteps=torch.tensor([951, 901, 851, 801]),
-        trained=trained,
-        anchored=~trained & (torch.rand((3, 4), generator=generator) < 0.5),
+        trained=torch.rand((3, 4), generator=generator) < 0.5,
     )
 
 
@@ -45,13 +43,14 @@ def test_a_trajectory_survives_its_file_bit_for_bit() -> None:
             assert before.numpy().tobytes() == after.numpy().tobytes()
 
 
-def test_a_file_of_release_0_1_is_read_as_without_anchored_steps() -> None:
-    tensors = load(DATA)
-    del tensors["anchored"]
-    header = json.loads(DATA[8 : 8 + int.from_bytes(DATA[:8], "little")])
-    found = unpack(save(tensors, metadata=header["__metadata__"]))
+def test_a_file_of_an_earlier_release_is_read_as_it_was_sampled() -> None:
+    header = json.loads(DATA[8 : 8 + int.from_bytes(DATA[:8], "little")])["__metadata__"]
+    origin = json.loads(header["origin"])
+    del origin["sampler"]["lora_steps"]  # there the LoRA acted in every step
+    tensors = load(DATA) | {"anchored": torch.ones((3, 4), dtype=torch.bool)}
+    found = unpack(save(tensors, metadata=header | {"origin": json.dumps(origin)}))
+    assert found.sampler == Sampler(20, 3.3, 0.7, lora_steps=None)
     assert torch.equal(found.trained, trajectories().trained)
-    assert not found.anchored.any()
 
 
 @pytest.mark.parametrize(

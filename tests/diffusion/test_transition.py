@@ -13,7 +13,6 @@ from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
     Steps,
-    anchored_mask,
     guided,
     step_mean,
     trained_mask,
@@ -114,22 +113,12 @@ def test_guidance_one_is_the_conditional_prediction_and_zero_the_unconditional_o
     torch.testing.assert_close(guided(unconditional, conditional, 3.0), expected)
 
 
-def test_high_noise_trains_the_noisiest_share_of_all_steps() -> None:
-    mask = trained_mask("high_noise", 0.5, 18, [1, 2, 3], 20)
-    assert mask.shape == (3, 18)
-    assert mask[:, :10].all()
-    assert not mask[:, 10:].any()
-    assert trained_mask("high_noise", 1.0, 18, [1], 20).all()  # never beyond the floor
-    assert trained_mask("high_noise", 0.001, 18, [1], 20).sum() == 1
-    assert trained_mask("all", 0.5, 18, [1], 20).all()
-
-
-def test_random_steps_depend_on_each_trajectorys_own_seed_alone() -> None:
-    together = trained_mask("random", 0.5, 18, [7, 8, 9], 20)
+def test_drawn_steps_depend_on_each_trajectorys_own_seed_alone() -> None:
+    together = trained_mask(18, [7, 8, 9], 10)
     assert together.sum(1).tolist() == [10, 10, 10]
-    assert torch.equal(together[1:2], trained_mask("random", 0.5, 18, [8], 20))
+    assert torch.equal(together[1:2], trained_mask(18, [8], 10))
     assert not torch.equal(together[0], together[1])
-    counts = trained_mask("random", 0.5, 18, list(range(2000)), 20).double().mean(0)
+    counts = trained_mask(18, range(2000), 10).double().mean(0)
     assert (counts - 10 / 18).abs().max() < 4.5 * (10 / 18 * 8 / 18 / 2000) ** 0.5
 
 
@@ -153,12 +142,3 @@ def test_what_hides_the_density_of_a_step_is_refused_with_a_sentence(
 def test_more_steps_than_the_model_was_trained_on_are_refused() -> None:
     with pytest.raises(ModelUnusable, match="trained on 1000 steps"):
         steps(1001)
-
-
-def test_anchored_steps_are_drawn_per_trajectory_and_alike_often() -> None:
-    trained = trained_mask("high_noise", 0.2, 18, list(range(2000)), 20)
-    anchored = anchored_mask(trained, 2, list(range(2000)))
-    assert torch.equal(anchored[7:8], anchored_mask(trained[:1], 2, [7]))
-    assert not (anchored & trained).any()
-    shares = anchored[:, 4:].double().mean(0)
-    assert ((shares - 2 / 14).abs() < 4 * (2 / 14 / 2000) ** 0.5).all()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 
 import pytest
 import torch
@@ -15,7 +14,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from loop_studio.judgement import leave_one_out
-from loop_studio.rl.batch import flatten, kl_shares
+from loop_studio.rl.batch import flatten
 from loop_studio.rl.objective import clip_range, clipped_surrogate
 from loop_studio.rl.types import JudgedGroup, Sampler
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
@@ -46,16 +45,10 @@ def naive_loss(
                 for advantage, m in zip(group.advantages[:, i], group.members, strict=True):
                     least = torch.minimum(rho * advantage, rho.clamp(1 - c, 1 + c) * advantage)
                     total = total - least / (count * m * len(steps) * len(groups))
-            anchors = stored.anchored[i].nonzero().flatten().tolist()
-            others = stored.sampler.num_inference_steps - len(steps) if anchors else 0
-            for s in steps + anchors:
-                stands_for = 1 if s in steps else others / len(anchors)
-                t, x = stored.timesteps[s], stored.latents[i, s]
-                mean = x + theta[0, t] + theta[1, t] * x.tanh()
                 base = x + walk.base[0, t] + walk.base[1, t] * x.tanh()
                 kl = ((mean - base) ** 2).sum() / (2 * walk.std[t] ** 2)
                 penalty = config.kl_weight * kl / ELEMENTS
-                total = total + penalty * stands_for / (k * (len(steps) + others) * len(groups))
+                total = total + penalty / (k * len(steps) * len(groups))
     return total
 
 
@@ -79,14 +72,13 @@ def gradients(
 
 def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
     """Three groups of different sizes and samplers, judged by nobody, one or several raters,
-    in part, with random trained and anchored steps."""
+    in part, with random trained steps."""
     generator = torch.Generator().manual_seed(seed)
     found = []
     for number, k in enumerate((4, 2, 3)):
         stored = walk.trajectories(k, seed=1000 * seed + number)
         trained = torch.rand(stored.trained.shape, generator=generator) < 0.6
         trained[torch.arange(k), torch.randint(trained.shape[1], (k,), generator=generator)] = True
-        anchored = (torch.rand(trained.shape, generator=generator) < 0.5) & ~trained
         sampler = GUIDED if number == 1 else SAMPLER
         judgements = int(torch.randint(1 if number == 0 else 0, 4, (1,), generator=generator))
         rows, members = [], []
@@ -96,25 +88,9 @@ def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
             pushes = leave_one_out(torch.rand(m, generator=generator).tolist())
             rows.append([dict(zip(some, pushes, strict=True)).get(i, 0.0) for i in range(k)])
             members.append(m)
-        stored = replace(stored, trained=trained, anchored=anchored, sampler=sampler)
+        stored = replace(stored, trained=trained, sampler=sampler)
         found.append(judged(stored, rows, members, name=f"group {number}"))
     return found
-
-
-def test_over_all_draws_of_anchored_steps_every_step_counts_alike() -> None:
-    stored = Walk(3, (0.7, 0.4, 0.5, 0.6)).trajectories(2, seed=3)
-    count = stored.trained.shape[1]
-    sampler = replace(SAMPLER, num_inference_steps=count)
-    trained = torch.zeros_like(stored.trained)
-    trained[:, 0] = True
-    draws = list(combinations(range(1, count), 2))
-    total = torch.zeros(2, count, dtype=torch.float64)
-    for draw in draws:
-        anchored = torch.zeros_like(trained)
-        anchored[:, list(draw)] = True
-        total += kl_shares(replace(stored, sampler=sampler, trained=trained, anchored=anchored))
-    everywhere = torch.full((2, count), 1 / (2 * count), dtype=torch.float64)
-    torch.testing.assert_close(total / len(draws), everywhere)
 
 
 @given(st.integers(0, 1000), st.sampled_from([0.0, 0.7]))

@@ -59,7 +59,6 @@ class Walk:
             log_probs=torch.stack(log_probs, 1),
             timesteps=timesteps,
             trained=torch.ones(k, len(timesteps), dtype=torch.bool),
-            anchored=torch.zeros(k, len(timesteps), dtype=torch.bool),
         )
 
 

@@ -7,7 +7,7 @@ from loop_studio.errors import Invalid, NotFound
 from loop_studio.storage import groups, jobs, projects, prompts, status, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.projects import RewardWeights
-from loop_studio.storage.schema import Job
+from loop_studio.storage.schema import Job, SettingsRevision
 from tests.storage.studio import TEXTS, make_group, make_project, rate
 
 
@@ -60,6 +60,18 @@ def test_settings_are_merged_into_a_new_revision_and_old_ones_stay(db: Database)
     with pytest.raises(Invalid, match="overlap must be a whole number from 1 to 20"):
         projects.change(db, project.id, name="New", settings={"overlap": 0})
     assert projects.get(db, project.id).name == "Test"
+
+
+def test_settings_that_an_earlier_release_stored_are_read_without_those_that_are_gone(
+    db: Database,
+) -> None:
+    project = make_project(db, kl_weight=0.5)
+    with db.write() as session:
+        row = session.scalars(select(SettingsRevision)).one()
+        row.values = row.values | {"anchor_steps": 2}
+    assert projects.config(db, project.id).kl_weight == 0.5
+    projects.change(db, project.id, settings={"passes": 3})
+    assert projects.config(db, project.id).passes == 3
 
 
 def test_new_generation_settings_retire_unjudged_groups_and_cancel_queued_rollouts(
