@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,6 @@ class StableDiffusionPolicy:
             )
         return steps
 
-    @torch.no_grad()
     def rollout(
         self,
         prompt: str,
@@ -150,7 +150,23 @@ class StableDiffusionPolicy:
         drawn_steps: int | None = None,
         weights: Weights = "live",
     ) -> Rollout:
-        """Sample one trajectory per seed, the whole group in one UNet call per step.
+        """One group: `rollouts` of one prompt."""
+        (group,) = self.rollouts(
+            [prompt], [seeds], sampler, drawn_steps=drawn_steps, weights=weights
+        )
+        return group
+
+    @torch.no_grad()
+    def rollouts(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[Sequence[int]],
+        sampler: Sampler,
+        *,
+        drawn_steps: int | None = None,
+        weights: Weights = "live",
+    ) -> list[Rollout]:
+        """Sample a group per prompt, a trajectory per seed, all in one UNet call per step.
 
         Trained are all steps in which the LoRA acts, or `drawn_steps` of them per trajectory; steps
         after the last trained one are sampled but not stored. Raises Invalid when every step is
@@ -158,26 +174,33 @@ class StableDiffusionPolicy:
         """
         steps = self.trainable_steps(sampler)
         available = min(steps.stored, sampler.lora_steps or steps.stored)
-        mask = trained_mask(available, seeds, drawn_steps)
-        kept = int(mask.any(0).nonzero().max()) + 1
+        by_row = [prompt for prompt, own in zip(prompts, seeds, strict=True) for _ in own]
         path: list[Tensor] = []
         log_probs: list[Tensor] = []
-        for latents, log_prob_ in self._denoise((prompt,) * len(seeds), seeds, sampler, weights):
-            if len(path) <= kept:
+        for latents, log_prob_ in self._denoise(by_row, list(chain(*seeds)), sampler, weights):
+            if len(path) <= available:
                 path.append(latents)
                 log_probs.append(log_prob_)
-        return Rollout(
-            images=self.decode(latents),
-            seeds=tuple(seeds),
-            trajectories=Trajectories(
+        counts = [len(own) for own in seeds]
+        pictures = np.split(self.decode(latents), np.cumsum(counts)[:-1])
+        paths = torch.stack(path, 1).cpu().split(counts)
+        all_log_probs = torch.stack(log_probs[1:], 1).cpu().split(counts)
+        made = []
+        for prompt, own, images, latents, log_probs_ in zip(
+            prompts, seeds, pictures, paths, all_log_probs, strict=True
+        ):
+            mask = trained_mask(available, own, drawn_steps)
+            kept = int(mask.any(0).nonzero().max()) + 1
+            trajectories = Trajectories(
                 prompt=prompt,
                 sampler=sampler,
-                latents=torch.stack(path, 1).cpu(),
-                log_probs=torch.stack(log_probs[1:], 1).cpu(),
+                latents=latents[:, : kept + 1].contiguous(),
+                log_probs=log_probs_[:, :kept].contiguous(),
                 timesteps=steps.timesteps[:kept].cpu(),
                 trained=mask[:, :kept],
-            ),
-        )
+            )
+            made.append(Rollout(images, tuple(own), trajectories))
+        return made
 
     @torch.no_grad()
     def sample(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from loop_studio.errors import Refused
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.rollout import make_group
+from loop_studio.jobs.rollout import Order, groups_per_pass, make_groups
 from loop_studio.jobs.score import score_images
 from loop_studio.judgement import advantages
 from loop_studio.rewards.catalogue import entry
@@ -54,10 +54,14 @@ def _make_lacking_groups(bench: Bench, job: Job, update: Update, revision: Revis
     start = updates.claimable(bench.db, update.project_id)
     if start < wanted and not active:
         raise Refused(NO_PROMPTS, "no_prompts")
-    for number in range(start, wanted):
-        bench.between(job, "generating", number, wanted)
-        prompt = active[(update.number * wanted + number) % len(active)]
-        make_group(bench, job, prompt.id, number=number, finish=False)
+    orders = [
+        Order(f"{job.id}/{number}", active[(update.number * wanted + number) % len(active)].id)
+        for number in range(start, wanted)
+    ]
+    together = groups_per_pass(revision.config)
+    for first in range(0, len(orders), together):
+        bench.between(job, "generating", start + first, wanted)
+        make_groups(bench, update.project_id, orders[first : first + together])
 
 
 def _scale(bench: Bench, update: Update, source: str) -> float:

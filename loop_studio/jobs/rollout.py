@@ -1,61 +1,78 @@
-"""Job `rollout`: one group of k images under the live version, with its trajectories."""
+"""Job `rollout`: a group of k images under the live version, with its trajectories."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 
+from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import trajectory_file
 from loop_studio.jobs import pictures
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.storage import groups, projects, prompts, versions, workers
 from loop_studio.storage.files import new_key
-from loop_studio.storage.schema import Group, Job
+from loop_studio.storage.schema import Job
 
 
-def run(bench: Bench, job: Job) -> None:
-    """Sample the group that the job asks for and record it; the job ends in the same breath."""
-    make_group(bench, job, job.payload["prompt_id"], finish=True)
+@dataclass(frozen=True)
+class Order:
+    """A group to be made. Its seeds follow from `origin`: made again, it has the same pictures."""
+
+    origin: str
+    prompt_id: str
+    job: Job | None = None  # ends as the group is recorded
 
 
-def make_group(bench: Bench, job: Job, prompt_id: str, *, number: int = 0, finish: bool) -> Group:
-    """Sample one group and write its files and rows.
+def run(bench: Bench, *claimed: Job) -> None:
+    """Make the groups that jobs of one project ask for; each job ends with its group."""
+    project_id = claimed[0].project_id
+    assert project_id is not None
+    orders = [Order(f"{job.id}/0", job.payload["prompt_id"], job) for job in claimed]
+    make_groups(bench, project_id, orders)
 
-    Seeds come from the job's id and `number`, so a job that runs again makes the same pictures.
-    """
+
+def groups_per_pass(config: ProjectConfig) -> int:
+    """How many groups fit the passes of an update, and so fit memory when they are sampled."""
+    return max(1, config.micro_batch // config.group_size)
+
+
+def make_groups(bench: Bench, project_id: str, orders: Sequence[Order]) -> None:
+    """Sample groups in the same UNet calls, and write the files and rows of each."""
     started = time.monotonic()
-    assert job.project_id is not None
-    project = projects.get(bench.db, job.project_id)
+    project = projects.get(bench.db, project_id)
     config = projects.config(bench.db, project.id)
     live = versions.live(bench.db, project.id)
-    prompt = prompts.get(bench.db, prompt_id)
+    texts = [prompts.get(bench.db, order.prompt_id).text for order in orders]
     policy = bench.models.ready(project, config, "live", live)
-    rollout = policy.rollout(
-        prompt.text,
-        seeds(job.id, number, config.group_size),
+    made = policy.rollouts(
+        texts,
+        [seeds(order.origin, config.group_size) for order in orders],
         sampler_of(config),
         drawn_steps=drawn_steps_of(config),
     )
-    group = groups.record(
-        bench.db,
-        job=job if finish else None,
-        project_id=project.id,
-        prompt_id=prompt.id,
-        version_id=live.id,
-        revision_id=project.revision_id,
-        images=pictures.store(
-            bench.files, rollout.images, rollout.seeds, [prompt.text] * config.group_size
-        ),
-        trajectory=bench.files.put(
-            new_key(".safetensors"), trajectory_file.pack(rollout.trajectories)
-        ),
-    )
-    workers.set_rollout_seconds(bench.db, bench.worker_id, time.monotonic() - started)
-    return group
+    for order, text, rollout in zip(orders, texts, made, strict=True):
+        groups.record(
+            bench.db,
+            job=order.job,
+            project_id=project.id,
+            prompt_id=order.prompt_id,
+            version_id=live.id,
+            revision_id=project.revision_id,
+            images=pictures.store(
+                bench.files, rollout.images, rollout.seeds, [text] * config.group_size
+            ),
+            trajectory=bench.files.put(
+                new_key(".safetensors"), trajectory_file.pack(rollout.trajectories)
+            ),
+        )
+    elapsed = time.monotonic() - started
+    workers.set_rollout_seconds(bench.db, bench.worker_id, elapsed / len(orders))
 
 
-def seeds(origin: str, number: int, count: int) -> list[int]:
-    """`count` seeds below 2^31 that follow from `origin` and `number` alone."""
-    digests = (sha256(f"{origin}/{number}/{i}".encode()).digest() for i in range(count))
+def seeds(origin: str, count: int) -> list[int]:
+    """`count` seeds below 2^31 that follow from `origin` alone."""
+    digests = (sha256(f"{origin}/{i}".encode()).digest() for i in range(count))
     return [int.from_bytes(digest[:4], "big") >> 1 for digest in digests]

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -31,7 +31,7 @@ from loop_studio.storage.schema import Job
 
 log = logging.getLogger(__name__)
 
-RUN: dict[str, Callable[[Bench, Job], None]] = {
+RUN: dict[str, Callable[..., None]] = {
     "rollout": rollout.run,
     "score": score.run,
     "update": update.run,
@@ -116,45 +116,78 @@ class Worker:
                 jobs.enqueue(self.bench.db, "check_model", project.id, priority=20)
 
     def run_next(self) -> bool:
-        """Claim one job and run it to its end; False when none was waiting."""
+        """Claim one job, or rollouts to make together, and run to the end; False if none waits."""
         job = jobs.claim(self.bench.db, self.bench.worker_id)
         if job is None:
             return False
-        self.run(job)
+        self.run(job, *self._companions(job))
         return True
 
-    def run(self, job: Job) -> None:
-        """Run one claimed job to its end, whatever that is."""
-        self._held.append(job)
+    def run(self, *claimed: Job) -> None:
+        """Run one claimed job, or rollouts of one project, to the end, whatever that is."""
+        self._held += claimed
         try:
-            self._attempt(job)
-        except LostLease:
-            log.warning("job %s was taken over by another worker", job.id)
+            self._attempt(claimed)
         finally:
-            self._held.remove(job)
+            for job in claimed:
+                self._held.remove(job)
 
-    def _attempt(self, job: Job) -> None:
-        """One of the two places that catch everything: the job's border. Raises LostLease."""
+    def _attempt(self, claimed: Sequence[Job]) -> None:
+        """One of the two places that catch everything: the border of a job."""
+        kind = claimed[0].kind
         try:
-            RUN[job.kind](self.bench, job)
-        except LostLease:
-            raise
+            RUN[kind](self.bench, *claimed)
+        except LostLease as error:
+            log.warning("%s", error)
+            self._each(claimed, lambda job: jobs.requeue(self.bench.db, job))
         except Stopping:
-            jobs.requeue(self.bench.db, job)
+            self._each(claimed, lambda job: jobs.requeue(self.bench.db, job))
         except Cancelled as error:
-            self._end(job, "cancelled", error.code, error.detail)
+            self._end(claimed, "cancelled", error.code, error.detail)
         except StudioError as error:
-            log.warning("job %s (%s) failed: %s", job.id, job.kind, error.detail)
-            self._end(job, "failed", error.code, error.detail, traceback.format_exc())
+            log.warning("job %s (%s) failed: %s", claimed[0].id, kind, error.detail)
+            self._end(claimed, "failed", error.code, error.detail, traceback.format_exc())
         except Exception as error:  # the border: a job's bug must not end the worker
-            log.exception("job %s (%s) failed", job.id, job.kind)
-            self._end(job, "failed", *explain(error), traceback.format_exc())
+            log.exception("job %s (%s) failed", claimed[0].id, kind)
+            self._end(claimed, "failed", *explain(error), traceback.format_exc())
 
-    def _end(self, job: Job, state: str, code: str, detail: str, trace: str = "") -> None:
-        """End a job that did not succeed; a group that cannot be made pauses its project."""
-        jobs.finish(self.bench.db, job, state, code, detail, trace)  # the lease is the fence
-        if state == "failed" and job.kind in MAKES_GROUPS and job.project_id is not None:
-            projects.set_generation_error(self.bench.db, job.project_id, detail)
+    def _end(
+        self, claimed: Sequence[Job], state: str, code: str, detail: str, trace: str = ""
+    ) -> None:
+        """End what did not succeed; a group that cannot be made pauses its project."""
+        db, first = self.bench.db, claimed[0]
+        ended = self._each(
+            claimed, lambda job: jobs.finish(db, job, state, code, detail, trace)
+        )  # the lease is the fence
+        if ended and state == "failed" and first.kind in MAKES_GROUPS and first.project_id:
+            projects.set_generation_error(db, first.project_id, detail)
+
+    def _each(self, claimed: Sequence[Job], act: Callable[[Job], None]) -> int:
+        """Act on every job that is still ours, neither ended nor taken over; how many were."""
+        count = 0
+        for job in claimed:
+            try:
+                act(job)
+                count += 1
+            except LostLease as error:
+                log.info("%s", error)
+        return count
+
+    def _companions(self, job: Job) -> list[Job]:
+        """Rollouts to make in the same passes as this one, unless a rater may be waiting for it."""
+        db, worker_id = self.bench.db, self.bench.worker_id
+        if job.kind != "rollout" or job.project_id is None:
+            return []
+        if status.ready_groups(db, job.project_id) < RATERS_SHORT:
+            return []
+        together = rollout.groups_per_pass(projects.config(db, job.project_id))
+        found: list[Job] = []
+        while len(found) + 1 < together:
+            another = jobs.claim(db, worker_id, kinds=["rollout"], project_id=job.project_id)
+            if another is None:
+                break
+            found.append(another)
+        return found
 
     def _serve_raters(self, job: Job) -> None:
         """Between two steps of a long job: make a group for raters who are about to run out."""

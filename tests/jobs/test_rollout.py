@@ -1,0 +1,91 @@
+"""Groups made ahead of the raters: several in the same passes, each with its own job."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import select, update
+
+from loop_studio.jobs import rollout
+from loop_studio.rl.fidelity import replay_deviation
+from loop_studio.rl.types import Sampler
+from loop_studio.storage import groups, jobs, projects, status, updates
+from loop_studio.storage.schema import Job
+from tests import tiny
+from tests.jobs.conftest import Desk
+
+
+def states(desk: Desk) -> dict[str, int]:
+    with desk.db.read() as session:
+        found = list(session.scalars(select(Job.state).where(Job.kind == "rollout")))
+    return {state: found.count(state) for state in set(found)}
+
+
+def test_a_group_made_in_company_is_the_one_made_alone() -> None:
+    policy = tiny.policy()
+    sampler = Sampler(6, 3.0, 1.0, lora_steps=4)
+    seeds = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    prompts = ["a cat", "a dog", "a cat"]
+    together = policy.rollouts(prompts, seeds, sampler, drawn_steps=2)
+    for prompt, own, made in zip(prompts, seeds, together, strict=True):
+        alone = policy.rollout(prompt, own, sampler, drawn_steps=2)
+        stored, expected = made.trajectories, alone.trajectories
+        assert made.seeds == alone.seeds
+        assert (stored.prompt, stored.sampler) == (expected.prompt, expected.sampler)
+        assert (stored.trained == expected.trained).all()
+        assert stored.latents.shape == expected.latents.shape
+        assert (stored.latents - expected.latents).abs().max() < 1e-4
+        assert np.abs(made.images.astype(int) - alone.images).max() <= 1
+        for step in range(stored.log_probs.shape[1]):
+            assert replay_deviation(policy, stored, "live", step=step) < 1e-6
+
+
+def test_the_buffer_fills_in_few_passes_once_no_rater_can_be_waiting(desk: Desk) -> None:
+    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 10, "micro_batch": 12})
+    assert jobs.refill(desk.db, desk.project.id) == 10
+    assert desk.work() == 2 + 3  # two alone, then three times up to three
+    assert states(desk) == {"succeeded": 10}
+    assert status.ready_groups(desk.db, desk.project.id) == 10
+    desk.rate(4)
+    made = updates.create(desk.db, desk.project.id)
+    desk.work()
+    assert updates.get(desk.db, made.id).status == "succeeded"
+
+
+def test_a_job_that_another_worker_took_leaves_its_companions_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 5})
+    jobs.refill(desk.db, desk.project.id)
+    assert desk.worker.run_next()
+    assert desk.worker.run_next()
+    record, taken = groups.record, []
+
+    def taken_over(*args: object, job: Job, **more: object) -> object:
+        if not taken:
+            taken.append(job.id)
+            with desk.db.write() as session:
+                session.execute(update(Job).where(Job.id == job.id).values(worker_id="another"))
+        return record(*args, job=job, **more)
+
+    monkeypatch.setattr(rollout.groups, "record", taken_over)
+    assert desk.worker.run_next()
+    assert states(desk) == {"succeeded": 2, "running": 1, "queued": 2}
+    assert desk.worker.run_next()
+    assert states(desk) == {"succeeded": 4, "running": 1}
+
+
+def test_a_failure_ends_all_jobs_of_the_pass_and_pauses_the_project(
+    desk: Desk, tmp_path: Path
+) -> None:
+    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 5})
+    jobs.refill(desk.db, desk.project.id)
+    assert desk.worker.run_next()
+    assert desk.worker.run_next()
+    desk.files.root.rename(tmp_path / "moved")
+    desk.files.root.write_text("A file where the folder of all files was.")
+    assert desk.worker.run_next()
+    assert states(desk) == {"succeeded": 2, "failed": 3}
+    assert projects.get(desk.db, desk.project.id).generation_error
