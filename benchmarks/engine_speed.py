@@ -1,12 +1,14 @@
-"""How close rollout and update come to the floor of their UNet passes, on the starter model.
+"""How close groups and updates come to the floor of their UNet passes, on the starter model.
 
 python -m benchmarks.engine_speed [--pairs 7] [--threads 2]
 
-The floor is the number of sample-forwards that the algorithm needs times the lowest time per
-sample over batches of 8 to 128 of the same UNet with an adapter attached: without gradients for a
-rollout; forward and backward to the LoRA's parameters for an update, plus the gradient-free passes
-of its KL reference. Floor and engine run in turns (A-B-A-B), and the JSON gives the median of the
-ratios with its quartiles. Train nothing else meanwhile.
+The engine is a real worker in this process, on a database and files of its own: a group from the
+claim of its job to its rows, an update from its claim to the published version. The floor is the
+number of sample-forwards that the algorithm needs times the lowest time per sample over batches of
+8 to 128 of the same UNet: for a rollout without gradients, with the live adapter acting in as many
+steps as it does there; for an update forward and backward to the LoRA's parameters, plus the
+gradient-free passes of its KL reference. Floor and engine run in turns (A-B-A-B); printed are the
+medians of the ratios with their quartiles, each as it lands. Train nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -16,26 +18,31 @@ import json
 import os
 import platform
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 
 from loop_studio.config import ProjectConfig
-from loop_studio.diffusion import lora_file, trajectory_file
-from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.jobs.models import drawn_steps_of, sampler_of
-from loop_studio.rl.fidelity import replay_deviation
-from loop_studio.rl.types import JudgedGroup
-from loop_studio.rl.update import LoopConfig, kl_to_base, train
-from loop_studio.starter.paths import DIFFUSION_FOLDER
+from loop_studio.jobs.autopilot import make_worker
+from loop_studio.jobs.models import sampler_of
+from loop_studio.jobs.rollout import groups_per_pass
+from loop_studio.rl.types import Weights
+from loop_studio.settings import STARTER, Settings
+from loop_studio.starter.prompts import STARTER_PROMPTS
+from loop_studio.storage import groups, jobs, projects, prompts, ratings, updates, versions
+from loop_studio.storage.database import Database
+from loop_studio.storage.migration import migrate
+from loop_studio.storage.ratings import RatingIn
+from loop_studio.storage.schema import Job
 
 BATCHES = (8, 16, 32, 64, 128)
 GROUPS = 8
-PROMPT = "a red circle"
+GOALS = {"group": 1.15, "update": 1.2}
 
 
 @dataclass(frozen=True)
@@ -50,80 +57,67 @@ class Ratio:
 
 
 class Engine:
-    """The starter under default settings, with an adapter that is not zero."""
+    """A worker with a project on the starter, whose live version is not the base."""
 
-    def __init__(self) -> None:
-        self.config = ProjectConfig()
-        shape = LoraShape(self.config.lora_rank, self.config.lora_alpha, self.config.lora_targets)
-        self.policy = StableDiffusionPolicy.load(
-            DIFFUSION_FOLDER, shape, device=torch.device("cpu"), dtype=torch.float32
+    def __init__(self, data: Path) -> None:
+        settings = Settings(data=data)
+        migrate(settings)
+        self.db = Database(settings.resolved_database_url)
+        self.worker = make_worker(settings, self.db)
+        quiet = {"auto_update_groups": None, "max_groups_per_update": GROUPS}
+        self.project = projects.create(
+            self.db, "Speed", STARTER, [(prompt, []) for prompt in STARTER_PROMPTS], quiet
         )
-        generator = torch.Generator().manual_seed(0)
-        self.policy.adapters.reset("live", shape, seed=0)
-        with torch.no_grad():
-            for name, parameter in self.policy.adapters.parameters("live").items():
-                if ".lora_B." in name:
-                    parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.01)
-        self.policy.adapters.copy("live", "learner")
+        self.config: ProjectConfig = projects.config(self.db, self.project.id)
         self.sampler = sampler_of(self.config)
-        self.passes_per_step = 2 if self.config.guidance_scale > 1 else 1
+        self.update(self.judged())
 
-    def rollout(self, first_seed: int = 0) -> bytes:
-        """A group from claim to images in memory, and its trajectories as the bytes of a file."""
-        seeds = list(range(first_seed, first_seed + self.config.group_size))
-        made = self.policy.rollout(
-            PROMPT, seeds, self.sampler, drawn_steps=drawn_steps_of(self.config)
-        )
-        return trajectory_file.pack(made.trajectories)
+    @property
+    def policy(self) -> StableDiffusionPolicy:
+        """The loaded model with the live version."""
+        live = versions.live(self.db, self.project.id)
+        return self.worker.bench.models.ready(self.project, self.config, "live", live)
 
-    def groups(self) -> list[JudgedGroup]:
-        """Eight groups, in each of which one image was chosen as the best."""
-        k = self.config.group_size
-        pushes = torch.tensor([[1 - 1 / k] + [-1 / k] * (k - 1)], dtype=torch.float64)
+    def rollouts(self, count: int) -> list[Job]:
+        """Jobs for `count` groups of one pass, queued."""
+        listed = prompts.active(self.db, self.project.id)
         return [
-            JudgedGroup(
-                f"group {number}",
-                trajectory_file.unpack(self.rollout(100 * number)),
-                pushes,
-                torch.tensor([k]),
-            )
-            for number in range(GROUPS)
+            jobs.enqueue(self.db, "rollout", self.project.id, {"prompt_id": prompt.id}, priority=99)
+            for prompt in listed[:count]
         ]
 
-    def update(self, groups: Sequence[JudgedGroup]) -> None:
-        """Fidelity check, training, KL to base, the three files and publishing."""
-        policy, config = self.policy, self.config
-        policy.adapters.copy("live", "learner")
-        for group in groups:
-            replay_deviation(policy, group.trajectories, "live", step=0)
-        optimizer = torch.optim.AdamW(
-            policy.parameters(), lr=config.learning_rate, weight_decay=0.0
-        )
-        loop = LoopConfig(
-            passes=config.passes,
-            minibatches=config.minibatches,
-            clip_nats=config.clip_nats,
-            kl_weight=config.kl_weight,
-            max_grad_norm=config.max_grad_norm,
-            micro_batch=config.micro_batch,
-        )
-        for _ in train(policy, optimizer, groups, loop, seed=0):
-            pass
-        kl_to_base(policy, groups, config.micro_batch, seed=0)
-        checkpoint = lora_file.Checkpoint(
-            adapter=policy.adapters.state("learner"),
-            shape=policy.adapters.shapes["learner"],
-            optimizer=lora_file.optimizer_state(optimizer, policy.adapters.parameters("learner")),
-            scaler={},
-        )
-        lora_file.pack_checkpoint(checkpoint)
-        lora_file.diffusers_lora(checkpoint, {})
-        lora_file.kohya_lora(checkpoint, {}, name="benchmark")
-        start = policy.adapters.state("live")
-        policy.adapters.copy("learner", "live")
-        policy.adapters.load("live", start, policy.adapters.shapes["live"])  # for the next pair
+    def run(self, count: int) -> None:
+        """From the claim of `count` queued jobs to their end."""
+        bench = self.worker.bench
+        claimed = [jobs.claim(self.db, bench.worker_id) for _ in range(count)]
+        self.worker.run(*(job for job in claimed if job is not None))
+        for job in claimed:
+            assert job is not None
+            assert jobs.get(self.db, job.id).state == "succeeded", job.kind
 
-    def forwards(self, batch: int, samples: int, *, backward: bool) -> None:
+    def judged(self) -> str:
+        """Eight groups, in each of which the first image was chosen; and the update that waits."""
+        together = groups_per_pass(self.config)
+        for _ in range(GROUPS // together):
+            self.rollouts(together)
+            self.run(together)
+        for number in range(GROUPS):
+            shown = groups.next_for(self.db, self.project.id, "ann", [])
+            assert shown is not None
+            best = shown.images[0].id
+            judgement = {image.id: float(image.id == best) for image in shown.images}
+            event = f"{shown.id}-{number}"
+            ratings.record(self.db, RatingIn(event, shown.id, "ann", "best", judgement))
+        while (job := jobs.claim(self.db, self.worker.bench.worker_id)) is not None:
+            jobs.finish(self.db, job, "cancelled")  # buffers and probe walls, which run in between
+        return updates.create(self.db, self.project.id).id
+
+    def update(self, update_id: str) -> None:
+        """From the claim of the update's job to the published version."""
+        self.run(1)
+        assert updates.get(self.db, update_id).status == "succeeded"
+
+    def forwards(self, batch: int, samples: int, weights: Weights, *, backward: bool) -> None:
         """`samples` bare UNet samples in batches of `batch`, the floor's work."""
         policy = self.policy
         width = policy.unet.config.cross_attention_dim
@@ -131,7 +125,7 @@ class Engine:
         latents = torch.zeros((batch, *policy.latent_shape))
         timesteps = torch.full((batch,), 500)
         embeddings = torch.zeros((batch, length, width))
-        policy.adapters.use("learner" if backward else "live")
+        policy.adapters.use(weights)
         with torch.set_grad_enabled(backward):
             for start in range(0, samples, batch):
                 n = min(batch, samples - start)
@@ -151,28 +145,28 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def per_sample(engine: Engine, *, backward: bool, rounds: int = 4) -> dict[int, float]:
+def per_sample(
+    engine: Engine, weights: Weights, *, backward: bool, rounds: int = 4
+) -> dict[int, float]:
     """Lowest milliseconds per sample of each batch size, batch sizes in turns."""
     best = dict.fromkeys(BATCHES, float("inf"))
     for _ in range(rounds):
         for batch in BATCHES:
-            took = seconds(lambda b=batch: engine.forwards(b, 128, backward=backward))
+            took = seconds(lambda b=batch: engine.forwards(b, 128, weights, backward=backward))
             best[batch] = min(best[batch], 1000 * took / 128)
     return best
 
 
-def compare(floor: Callable[[], object], engine: Callable[[], object], pairs: int) -> Ratio:
-    """A-B-A-B: floor and engine in turns, after one of each that does not count."""
-    floor(), engine()
-    times = [(seconds(floor), seconds(engine)) for _ in range(pairs)]
-    ratios = sorted(engine_s / floor_s for floor_s, engine_s in times)
+def ratio(times: Sequence[tuple[float, float]]) -> Ratio:
+    """Of pairs (floor, engine) in seconds."""
+    ratios = [engine_s / floor_s for floor_s, engine_s in times]
     low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return Ratio(
         median=round(median, 3),
         quartiles=(round(low, 3), round(high, 3)),
-        engine_s=round(statistics.median(time_ for _, time_ in times), 3),
-        floor_s=round(statistics.median(time_ for time_, _ in times), 3),
-        pairs=pairs,
+        engine_s=round(statistics.median(engine_s for _, engine_s in times), 3),
+        floor_s=round(statistics.median(floor_s for floor_s, _ in times), 3),
+        pairs=len(times),
     )
 
 
@@ -193,7 +187,51 @@ def machine() -> dict[str, object]:
     }
 
 
+def measure(engine: Engine, pairs: int) -> Iterator[tuple[str, object]]:
+    """Every figure with its name, as it lands."""
+    config, sampler = engine.config, engine.sampler
+    k, together = config.group_size, groups_per_pass(config)
+    passes = 2 if config.guidance_scale > 1 else 1
+    acting = sampler.lora_steps or sampler.num_inference_steps
+    idle = sampler.num_inference_steps - acting
+
+    per_weights: dict[Weights, dict[int, float]] = {}
+    for weights in ("live", "base"):
+        per_weights[weights] = per_sample(engine, weights, backward=False)
+        yield f"forward_ms_per_sample_{weights}", per_weights[weights]
+    back = per_sample(engine, "learner", backward=True)
+    yield "forward_backward_ms_per_sample", back
+    best = {weights: min(found, key=found.__getitem__) for weights, found in per_weights.items()}
+    best_back = min(back, key=back.__getitem__)
+
+    def rollout_floor(count: int) -> None:
+        samples = count * k * passes
+        engine.forwards(best["live"], samples * acting, "live", backward=False)
+        engine.forwards(best["base"], samples * idle, "base", backward=False)
+
+    for name, count in (("group", together), ("group_alone", 1)):
+        times = []
+        for _ in range(max(pairs, 15) + 1):
+            engine.rollouts(count)
+            floor_s = seconds(lambda n=count: rollout_floor(n))
+            times.append((floor_s / count, seconds(lambda n=count: engine.run(n)) / count))
+        yield name, asdict(ratio(times[1:]))  # the first does not count
+
+    def update_floor() -> None:
+        samples = GROUPS * k * acting * passes
+        engine.forwards(best_back, samples * config.passes, "learner", backward=True)
+        if config.kl_weight > 0:
+            engine.forwards(best["base"], samples, "base", backward=False)
+
+    times = []
+    for _ in range(pairs + 1):
+        waiting = engine.judged()
+        times.append((seconds(update_floor), seconds(lambda u=waiting: engine.update(u))))
+    yield "update", asdict(ratio(times[1:]))
+
+
 def main() -> None:
+    """Print one JSON object per line: the machine, then each figure."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -201,36 +239,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    report: dict[str, object] = {"machine": machine()}
-    engine = Engine()
-    groups = engine.groups()
-    config = engine.config
-    forward = per_sample(engine, backward=False)
-    backward = per_sample(engine, backward=True)
-    best, best_back = min(forward, key=forward.__getitem__), min(backward, key=backward.__getitem__)
-    samples = config.group_size * config.num_inference_steps * engine.passes_per_step
-    transitions = int(sum(group.trajectories.trained.sum() for group in groups))
-    samples_once = transitions * engine.passes_per_step
-
-    def update_floor() -> None:
-        engine.forwards(best_back, samples_once * config.passes, backward=True)
-        if config.kl_weight > 0:
-            engine.forwards(best, samples_once, backward=False)
-
-    report |= {
-        "forward_ms_per_sample": {b: round(ms, 3) for b, ms in forward.items()},
-        "forward_backward_ms_per_sample": {b: round(ms, 3) for b, ms in backward.items()},
-        "rollout": asdict(
-            compare(
-                lambda: engine.forwards(best, samples, backward=False),
-                engine.rollout,
-                max(chosen.pairs, 15),
-            )
-        ),
-        "update": asdict(compare(update_floor, lambda: engine.update(groups), chosen.pairs)),
-        "goals": {"rollout": 1.15, "update": 1.2},
-    }
-    print(json.dumps(report, indent=2))
+    print(json.dumps({"machine": machine(), "goals": GOALS}), flush=True)
+    with tempfile.TemporaryDirectory() as data:
+        engine = Engine(Path(data))
+        for name, figure in measure(engine, chosen.pairs):
+            print(json.dumps({name: figure}), flush=True)
 
 
 if __name__ == "__main__":
