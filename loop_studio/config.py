@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from loop_studio.errors import Invalid
 
 TrainedSteps = Literal["all", "high_noise", "random"]
+StepWeights = Literal["alike", "noise"]
 LoraTargets = Literal["attention", "all"]
 Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
@@ -64,7 +65,7 @@ class ProjectConfig:
     ] = 32
 
     # Learning
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 3e-3
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 2e-3
     passes: Annotated[int, Field(ge=1, le=16, description="passes over the groups")] = 2
     minibatches: Annotated[
         int, Field(ge=1, le=64, description="optimizer steps per pass (whole groups each)")
@@ -75,7 +76,7 @@ class ProjectConfig:
     kl_weight: Annotated[
         float,
         Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
-    ] = 0.03
+    ] = 0.015
     trained_steps: Annotated[
         TrainedSteps,
         Field(
@@ -85,7 +86,14 @@ class ProjectConfig:
     ] = "high_noise"
     trained_fraction: Annotated[
         float, Field(gt=0.0, le=1.0, description="share of the steps that is trained")
-    ] = 0.25
+    ] = 0.6
+    step_weights: Annotated[
+        StepWeights,
+        Field(
+            description="what trained steps count: all alike, or each by its noise, so that early "
+            "steps, which decide most, are not drowned by late ones"
+        ),
+    ] = "noise"
     max_grad_norm: Annotated[
         float, Field(gt=0.0, le=1000.0, description="gradient norm is clipped here")
     ] = 1.0
@@ -149,6 +157,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "kl_weight",
         "trained_steps",
         "trained_fraction",
+        "step_weights",
         "max_grad_norm",
         "micro_batch",
         "lora_rank",

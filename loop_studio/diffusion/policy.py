@@ -141,6 +141,10 @@ class StableDiffusionPolicy:
             )
         return steps
 
+    def noise_weights(self, sampler: Sampler) -> Tensor:
+        """Weights (T,) under which every step of a sampler pushes the model's output alike."""
+        return self._steps(sampler).noise_weights.cpu()
+
     def rollout(
         self,
         prompt: str,

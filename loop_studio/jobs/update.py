@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -46,6 +46,8 @@ def run(bench: Bench, job: Job) -> None:
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
     judged = _faithful(bench, job, update, claimed, inputs)
+    if config.step_weights == "noise":
+        judged = [_weighted_by_noise(policy, group) for group in judged]
     _check_trainable(judged, config)
     learner = _learner(bench, policy, config, parent)
     metrics = _train(bench, job, learner, judged, config, update.seed)
@@ -134,6 +136,12 @@ def _judged_group(bench: Bench, group: Group, rows: Sequence[UpdateInput]) -> Ju
         trajectories = trajectory_file.unpack(file.read())
     members = torch.tensor([len(judgement) for judgement in judgements.values()])
     return JudgedGroup(group.id, trajectories, advantages, members.long())
+
+
+def _weighted_by_noise(policy: StableDiffusionPolicy, group: JudgedGroup) -> JudgedGroup:
+    stored = group.trajectories
+    weights = policy.noise_weights(stored.sampler)[: stored.log_probs.shape[1]]
+    return replace(group, step_weights=weights)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ class Batch:
     next_latents: Tensor  # (N, C, H, W)
     timesteps: Tensor  # (N,)
     old_log_probs: Tensor  # (N,) under the version that sampled them
-    up: Tensor  # (N,) upward push / |T_i|, >= 0
-    down: Tensor  # (N,) downward push / |T_i|, <= 0
+    up: Tensor  # (N,) upward push times the share of the step, >= 0
+    down: Tensor  # (N,) downward push times the share of the step, <= 0
     kl_share: Tensor  # (N,) 1 / (k |T_i|): the penalty is a mean over images and steps
     reference: Tensor  # (N, C, H, W) means of the base model; (N, 0) without a KL penalty
 
@@ -64,6 +64,7 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
     stored = group.trajectories
     up, down = group.pushes()
     counts = stored.trained.sum(1).clamp(min=1).double()
+    shares = group.step_shares()
     pushed = (up > 0) | (down < 0)
     wanted = stored.trained if keep_silent else stored.trained & pushed[:, None]
     image, step = wanted.nonzero(as_tuple=True)
@@ -74,8 +75,8 @@ def flatten(group: JudgedGroup, *, keep_silent: bool) -> Batch:
         next_latents=stored.latents[image, step + 1],
         timesteps=stored.timesteps[step],
         old_log_probs=stored.log_probs[image, step],
-        up=(up / counts)[image].float(),
-        down=(down / counts)[image].float(),
+        up=(up[:, None] * shares)[image, step].float(),
+        down=(down[:, None] * shares)[image, step].float(),
         kl_share=(1 / (stored.group_size * counts))[image].float(),
         reference=torch.zeros(len(image), 0),
     )

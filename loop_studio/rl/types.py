@@ -52,6 +52,7 @@ class JudgedGroup:
     trajectories: Trajectories
     advantages: Tensor  # (J, k) float64, times the source's weight; 0 where not judged
     members: Tensor  # (J,) int64, m_j: images that judgement j covers
+    step_weights: Tensor | None = None  # (S,) of each step in an image's mean; None: alike
 
     def pushes(self) -> tuple[Tensor, Tensor]:
         """Sum over judgements of A_ij / (J m_j), upward and downward parts apart: (k,), (k,).
@@ -64,6 +65,16 @@ class JudgedGroup:
             return zeros, zeros
         share = self.advantages / (self.advantages.shape[0] * self.members[:, None])
         return share.clamp(min=0).sum(0), share.clamp(max=0).sum(0)
+
+    def step_shares(self) -> Tensor:
+        """What each trained step counts in its image's mean, (k, S) float64; rows sum to 1.
+
+        1 / |T_i| each, unless the steps are weighted.
+        """
+        counts = self.trajectories.trained.double()
+        if self.step_weights is not None:
+            counts = counts * self.step_weights.double()
+        return counts / counts.sum(1, keepdim=True)
 
 
 @dataclass(frozen=True)

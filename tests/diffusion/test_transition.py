@@ -18,6 +18,7 @@ from loop_studio.diffusion.transition import (
     trained_mask,
 )
 from loop_studio.errors import ModelUnusable
+from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler
 from tests.tiny import SCHEDULE
 
@@ -111,6 +112,24 @@ def test_guidance_one_is_the_conditional_prediction_and_zero_the_unconditional_o
     assert torch.equal(guided(unconditional, conditional, 0.0), unconditional)
     expected = unconditional * -2 + conditional * 3
     torch.testing.assert_close(guided(unconditional, conditional, 3.0), expected)
+
+
+@pytest.mark.parametrize(("prediction_type", "spread"), [("epsilon", 1.5), ("v_prediction", 10)])
+def test_weighted_by_noise_every_step_pushes_the_models_output_alike(
+    prediction_type: str, spread: float
+) -> None:
+    grid = steps(20, prediction_type=prediction_type)
+    generator = torch.Generator().manual_seed(0)
+    latents, noise = torch.randn((2, 18, 4, 8, 8), generator=generator)
+    noise[:] = noise[0]  # the same surprise at every step
+    output = torch.zeros_like(latents, requires_grad=True)
+    mean = step_mean(grid, torch.arange(18), latents, output)
+    after = (mean + grid.std[:18].view(-1, 1, 1, 1) * noise).detach()
+    log_prob(after, mean, grid.std[:18]).sum().backward()
+    sizes = output.grad.flatten(1).norm(dim=1)
+    assert sizes.max() / sizes.min() > spread  # unweighted, some drown the others
+    weighted = sizes * grid.noise_weights[:18]
+    torch.testing.assert_close(weighted, weighted[:1].expand(18), rtol=1e-4, atol=0)
 
 
 def test_drawn_steps_depend_on_each_trajectorys_own_seed_alone() -> None:

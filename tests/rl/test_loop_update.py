@@ -36,6 +36,7 @@ def naive_loss(
         k = stored.group_size
         for i in range(k):
             steps = stored.trained[i].nonzero().flatten().tolist()
+            weights = torch.ones(2) if group.step_weights is None else group.step_weights
             for s in steps:
                 t = stored.timesteps[s]
                 x, after = stored.latents[i, s], stored.latents[i, s + 1]
@@ -44,7 +45,8 @@ def naive_loss(
                 rho = (log_prob - stored.log_probs[i, s]).exp()
                 for advantage, m in zip(group.advantages[:, i], group.members, strict=True):
                     least = torch.minimum(rho * advantage, rho.clamp(1 - c, 1 + c) * advantage)
-                    total = total - least / (count * m * len(steps) * len(groups))
+                    part = weights[s] / sum(weights[other] for other in steps)
+                    total = total - part * least / (count * m * len(groups))
                 base = x + walk.base[0, t] + walk.base[1, t] * x.tanh()
                 kl = ((mean - base) ** 2).sum() / (2 * walk.std[t] ** 2)
                 penalty = config.kl_weight * kl / ELEMENTS
@@ -72,7 +74,7 @@ def gradients(
 
 def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
     """Three groups of different sizes and samplers, judged by nobody, one or several raters,
-    in part, with random trained steps."""
+    in part, with random trained steps, weighted in one of them."""
     generator = torch.Generator().manual_seed(seed)
     found = []
     for number, k in enumerate((4, 2, 3)):
@@ -89,7 +91,9 @@ def many_groups(walk: Walk, seed: int) -> list[JudgedGroup]:
             rows.append([dict(zip(some, pushes, strict=True)).get(i, 0.0) for i in range(k)])
             members.append(m)
         stored = replace(stored, trained=trained, sampler=sampler)
-        found.append(judged(stored, rows, members, name=f"group {number}"))
+        weights = torch.rand(2, generator=generator) + 0.1 if number == 2 else None
+        group = judged(stored, rows, members, name=f"group {number}")
+        found.append(replace(group, step_weights=weights))
     return found
 
 
