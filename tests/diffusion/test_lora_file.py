@@ -101,7 +101,7 @@ def test_the_lines_in_the_readme_make_the_studios_picture(tmp_path: Path) -> Non
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(pipeline\.scheduler.*?)```", readme, re.DOTALL)
     policy = tiny.policy()
-    sampler = Sampler(20, 3.0, 1.0, lora_steps=5)
+    sampler = Sampler(20, 3.0, 1.0, lora_steps=12)
     (ours,) = policy.sample(["a red circle"], [7], sampler, "live")
     file = tmp_path / "lora.safetensors"
     file.write_bytes(diffusers_lora(checkpoint(policy, tiny.SHAPE), {"loop.update": "1"}))
