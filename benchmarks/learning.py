@@ -145,20 +145,29 @@ def compare(
     names = [name for name in dict.fromkeys(prompts) if applies(taste, name)]
     open_ = [applies(taste, prompt) for prompt in prompts]
     had, has = (eye.satisfies(taste, pictures, list(prompts)) for pictures in (before, after))
-    gains = has.astype(float) - had.astype(float)
-    by_prompt = np.array([gains[[p == name for p in prompts]].mean() for name in names])
+    liked, likes = (eye.TASTES[taste](pictures, list(prompts)) for pictures in (before, after))
+    by_prompt = mean_by_prompt(has.astype(float) - had.astype(float), prompts, names)
+    likings = mean_by_prompt(likes - liked, prompts, names)
     draws = np.random.default_rng(0).choice(by_prompt, (RESAMPLES, len(names))).mean(1)
     return {
         "share_before": float(had[open_].mean()),
         "share_after": float(has[open_].mean()),
         "gain": float(by_prompt.mean()),
         "gain_by_prompt": [round(float(gain), 4) for gain in by_prompt],
+        "liking_gain_by_prompt": [round(float(gain), 4) for gain in likings],
         "gain_95": [float(q) for q in np.quantile(draws, (0.025, 0.975))],
         "accuracy_before": accuracy(before, prompts),
         "accuracy_after": accuracy(after, prompts),
         "diversity_before": diversity(before, prompts),
         "diversity_after": diversity(after, prompts),
     }
+
+
+def mean_by_prompt(
+    values: NDArray[np.float64], prompts: Sequence[str], names: Sequence[str]
+) -> NDArray[np.float64]:
+    """Mean of the values (N,) of pictures over those of each named prompt."""
+    return np.array([values[[prompt == name for prompt in prompts]].mean() for name in names])
 
 
 def accuracy(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> dict[str, float]:

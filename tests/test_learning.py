@@ -18,7 +18,8 @@ from benchmarks.studio import Studio
 from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
 from loop_studio.starter.scorer import Scorer
 
-pytestmark = pytest.mark.soak
+# Stronger than the defaults, which are set for ten updates: four must be enough to see.
+BRISK = {"trained_fraction": 0.25, "learning_rate": 5e-3, "kl_weight": 0.005}
 
 
 def one_sided_p(differences: NDArray[np.float64]) -> float:
@@ -28,11 +29,13 @@ def one_sided_p(differences: NDArray[np.float64]) -> float:
 
 
 def test_thirty_two_judgements_shift_the_model_towards_the_taste() -> None:
-    plan = Plan(updates=4, groups=8, prompts=tuple(EVALUATION_PROMPTS[::2]), seeds=(101, 102))
-    unit = run_unit("left_of_centre", 0, plan)
-    assert one_sided_p(np.array(unit["gain_by_prompt"])) < 0.01, unit
+    prompts = tuple(EVALUATION_PROMPTS[::2])
+    plan = Plan(updates=4, settings=BRISK, prompts=prompts, seeds=(101, 102))
+    unit = run_unit("dark_background", 0, plan)
+    assert one_sided_p(np.array(unit["liking_gain_by_prompt"])) < 0.01, unit
 
 
+@pytest.mark.soak
 def test_the_automatic_reward_rises_and_the_referee_does_not_object(tmp_path: Path) -> None:
     prompts, seeds = list(EVALUATION_PROMPTS[::2]), [101, 102]
     with Studio(tmp_path / "data") as studio:

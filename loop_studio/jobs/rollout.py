@@ -1,4 +1,7 @@
-"""Job `rollout`: a group of k images under the live version, with its trajectories."""
+"""Job `rollout`: a group of k images under the live version, with its trajectories.
+
+Where several such jobs wait and no rater does, they are run together, in the same UNet calls.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from loop_studio.storage.schema import Job
 
 @dataclass(frozen=True)
 class Order:
-    """A group to be made. Its seeds follow from `origin`: made again, it has the same pictures."""
+    """A group to be made. Its seeds follow from `origin`: made again, it shows the same."""
 
     origin: str
     prompt_id: str

@@ -74,7 +74,7 @@ class JudgedGroup:
         counts = self.trajectories.trained.double()
         if self.step_weights is not None:
             counts = counts * self.step_weights.double()
-        return counts / counts.sum(1, keepdim=True)
+        return counts / counts.sum(1, keepdim=True).clamp(min=1e-12)
 
 
 @dataclass(frozen=True)
