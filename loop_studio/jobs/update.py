@@ -46,8 +46,6 @@ def run(bench: Bench, job: Job) -> None:
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
     judged = _faithful(bench, job, update, claimed, inputs)
-    if config.step_weights == "noise":
-        judged = [_weighted_by_noise(policy, group) for group in judged]
     _check_trainable(judged, config)
     learner = _learner(bench, policy, config, parent)
     metrics = _train(bench, job, learner, judged, config, update.seed)
@@ -195,6 +193,8 @@ def _train(
         max_grad_norm=config.max_grad_norm,
         micro_batch=config.micro_batch,
     )
+    if config.step_weights == "noise":
+        judged = [_weighted_by_noise(learner.policy, group) for group in judged]
     metrics: dict[str, float] = {}
     steps = train(learner.policy, learner.optimizer, judged, loop, seed=seed, scaler=learner.scaler)
     for progress in steps:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -79,6 +81,17 @@ def test_an_update_taken_up_again_ends_in_the_same_weights(desk: Desk) -> None:
     assert all(torch.equal(first.adapter[name], again[name]) for name in again)
 
 
+def test_steps_count_alike_or_by_their_noise_as_the_settings_say(desk: Desk) -> None:
+    desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    trained = checkpoint_of(desk, updates.get(desk.db, update.id).version_id).adapter
+    versions.activate(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
+    again = {kind: replay(desk, update.id, step_weights=kind) for kind in ("noise", "alike")}
+    assert all(torch.equal(trained[name], again["noise"][name]) for name in trained)
+    assert not all(torch.equal(trained[name], again["alike"][name]) for name in trained)
+
+
 def interrupt_once(bench: Bench, at_step: int) -> None:
     between = bench.between
     left = [True]
@@ -92,11 +105,11 @@ def interrupt_once(bench: Bench, at_step: int) -> None:
     bench.between = interrupted  # type: ignore[method-assign]
 
 
-def replay(desk: Desk, update_id: str) -> dict[str, torch.Tensor]:
+def replay(desk: Desk, update_id: str, **changes: Any) -> dict[str, torch.Tensor]:
     """Train once more from the recorded inputs, past the database, and return the adapter."""
     update = updates.get(desk.db, update_id)
     project = projects.get(desk.db, update.project_id)
-    config = projects.revision(desk.db, update.revision_id).config
+    config = projects.revision(desk.db, update.revision_id).config.merged(changes)
     parent = versions.get(desk.db, update.parent_id)
     bench = desk.worker.bench
     policy = bench.models.ready(project, config, "learner", parent)
