@@ -17,14 +17,12 @@ from loop_studio.ui.wire import Answer, Body, Db, Id, Nothing, Rater, Text, Time
 
 router = APIRouter(tags=["ratings"])
 
-LONGEST_ELAPSED_MS = 86_400_000
-
 
 def _plausible(elapsed: object) -> object:
     """A time outside one day is not worth refusing a rating for: it is forgotten."""
     if isinstance(elapsed, bool) or not isinstance(elapsed, int | float):
         return elapsed
-    return round(elapsed) if 0 <= elapsed <= LONGEST_ELAPSED_MS else None
+    return round(elapsed) if 0 <= elapsed <= ratings.LONGEST_ELAPSED_MS else None
 
 
 Elapsed = Annotated[

@@ -17,7 +17,6 @@ from loop_studio.ui.wire import Answer, Body, Db, Id, Text, image_url
 
 router = APIRouter(tags=["samples"])
 
-MOST_IMAGES = 256
 LARGEST_SEED = 2**53 - 1  # the largest whole number that every JSON reader keeps
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
@@ -26,8 +25,8 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 class NewSamples(Body):
     """Every prompt is sampled with every seed, at most 256 images in all."""
 
-    prompts: Annotated[list[Text], Field(min_length=1, max_length=MOST_IMAGES)]
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_IMAGES)]
+    prompts: Annotated[list[Text], Field(min_length=1, max_length=samples.MOST_IMAGES)]
+    seeds: Annotated[list[Seed], Field(min_length=1, max_length=samples.MOST_IMAGES)]
     version: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     settings: dict[str, Any] | None = None
 
