@@ -77,6 +77,14 @@ class ProjectConfig:
         float,
         Field(ge=0.0, le=100.0, description="weight of the KL to the base model: the brake"),
     ] = 0.015
+    kl_budget: Annotated[
+        float,
+        Field(
+            gt=0.0,
+            le=1000.0,
+            description="nats per step from the base model beyond which the brake grows",
+        ),
+    ] = 1.0
     trained_steps: Annotated[
         TrainedSteps,
         Field(
@@ -155,6 +163,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "minibatches",
         "clip_nats",
         "kl_weight",
+        "kl_budget",
         "trained_steps",
         "trained_fraction",
         "step_weights",

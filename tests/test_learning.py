@@ -19,7 +19,7 @@ from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
 from loop_studio.starter.scorer import Scorer
 
 # Stronger than the defaults, which are set for ten updates: four must be enough to see.
-BRISK = {"trained_fraction": 0.25, "learning_rate": 5e-3, "kl_weight": 0.005}
+BRISK = {"trained_fraction": 0.25, "learning_rate": 5e-3, "kl_weight": 0.005, "kl_budget": 10.0}
 
 
 def one_sided_p(differences: NDArray[np.float64]) -> float:

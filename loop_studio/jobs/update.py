@@ -22,7 +22,7 @@ from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.jobs.models import sampler_of
 from loop_studio.rl.fidelity import replay_deviation, tolerance
-from loop_studio.rl.objective import clip_range
+from loop_studio.rl.objective import brake, clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
 from loop_studio.storage import groups, projects, updates, versions
@@ -32,6 +32,7 @@ from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput,
 log = logging.getLogger(__name__)
 
 UNFAITHFUL_SHARE = 0.1  # more excluded groups than this and the update is refused
+KL_TO_BASE = "policy/kl_to_base"  # of a version: the next update brakes by it
 _EXCLUDED = "The group no longer replays as it was made."
 
 
@@ -149,6 +150,7 @@ class Learner:
     policy: StableDiffusionPolicy
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None
+    kl_to_base: float  # nats per step, where it starts
 
     def checkpoint(self) -> Checkpoint:
         """All that the next update continues from."""
@@ -173,7 +175,7 @@ def _learner(
         lora_file.restore_optimizer(optimizer, parameters, checkpoint.optimizer)
         if scaler is not None and checkpoint.scaler:
             scaler.load_state_dict(checkpoint.scaler)
-    return Learner(policy, optimizer, scaler)
+    return Learner(policy, optimizer, scaler, parent.metrics.get(KL_TO_BASE, 0.0))
 
 
 def _train(
@@ -189,7 +191,7 @@ def _train(
         passes=config.passes,
         minibatches=config.minibatches,
         clip_nats=config.clip_nats,
-        kl_weight=config.kl_weight,
+        kl_weight=brake(config.kl_weight, config.kl_budget, learner.kl_to_base),
         max_grad_norm=config.max_grad_norm,
         micro_batch=config.micro_batch,
     )
@@ -201,7 +203,8 @@ def _train(
         metrics |= progress.metrics or {}
         bench.between(job, "training", progress.step, progress.steps)
     elements = judged[0].trajectories.latents[0, 0].numel()
-    metrics["policy/kl_to_base"] = kl_to_base(learner.policy, judged, config.micro_batch, seed)
+    metrics["policy/kl_weight"] = loop.kl_weight
+    metrics[KL_TO_BASE] = kl_to_base(learner.policy, judged, config.micro_batch, seed)
     metrics["policy/clip_range"] = clip_range(config.clip_nats, elements)
     return metrics
 

@@ -4,7 +4,8 @@ leave-one-out baseline, PPO's clipping and importance weights); units and sums a
     L = -(1/G) sum_g (1/J_g) sum_j (1/m_gj) sum_i (1/|T_i|) sum_t
             min(rho_it A_ij, clip(rho_it, 1 - c, 1 + c) A_ij)  +  beta mean_t KL_t / D
 
-with rho_it = exp(log_prob - stored log_prob) of one denoising step, in the mean convention.
+with rho_it = exp(log_prob - stored log_prob) of one denoising step, in the mean convention. Where
+steps are weighted (JudgedGroup.step_weights), w_t / sum w_t over T_i stands for 1/|T_i|.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ def clip_range(clip_nats: float, elements: int) -> float:
     1.6 nats over the 16,384 elements of SD 1.5's latents is DDPO's 1e-4.
     """
     return clip_nats / elements
+
+
+def brake(kl_weight: float, kl_budget: float, kl_to_base: float) -> float:
+    """beta of an update that starts `kl_to_base` nats per step away from the base model.
+
+    `kl_weight` within the budget, then growing with the square of the distance: what is easily
+    learned stops near the budget, and what is hard is not held back meanwhile. Compare the
+    adaptive KL coefficient of Ziegler et al. 2019, section 2.2.
+    """
+    return kl_weight * max(1.0, kl_to_base / kl_budget) ** 2
 
 
 def clipped_surrogate(ratio: Tensor, up: Tensor, down: Tensor, clip_range: float) -> Tensor:

@@ -92,6 +92,21 @@ def test_steps_count_alike_or_by_their_noise_as_the_settings_say(desk: Desk) -> 
     assert not all(torch.equal(trained[name], again["alike"][name]) for name in trained)
 
 
+def test_the_brake_grows_with_the_distance_from_the_base(desk: Desk) -> None:
+    """The second update starts where the first one ended, and its budget is used up by then."""
+    projects.change(desk.db, desk.project.id, settings={"kl_weight": 0.5, "kl_budget": 1e-4})
+    used = []
+    for _ in range(2):
+        desk.rate(2)
+        update = updates.create(desk.db, desk.project.id)
+        desk.work()
+        used.append(updates.get(desk.db, update.id).metrics)
+    distance = used[0]["policy/kl_to_base"]
+    assert distance > 1e-4
+    assert used[0]["policy/kl_weight"] == 0.5
+    assert used[1]["policy/kl_weight"] == pytest.approx(0.5 * (distance / 1e-4) ** 2)
+
+
 def interrupt_once(bench: Bench, at_step: int) -> None:
     between = bench.between
     left = [True]
