@@ -224,11 +224,8 @@ def test_no_file_is_a_dumping_ground() -> None:
 
 
 def test_no_file_is_too_long_to_read() -> None:
-    allowed = {"schema.py": 500}  # every table on one page
-    lengths = {path: len(path.read_text().splitlines()) for path in sources("loop_studio")}
-    assert not {
-        str(path): lines for path, lines in lengths.items() if lines > allowed.get(path.name, 300)
-    }
+    lengths = {str(path): len(path.read_text().splitlines()) for path in sources("loop_studio")}
+    assert not {path: lines for path, lines in lengths.items() if lines > 300}
 
 
 def test_every_silenced_check_says_why() -> None:

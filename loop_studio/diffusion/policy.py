@@ -121,13 +121,11 @@ class StableDiffusionPolicy:
 
         For trained steps: at others the LoRA may not act (`Sampler.lora_steps`).
         """
-        steps = self._steps(transitions.sampler)
         return self._mean_std(
-            steps,
-            steps.index(transitions.timesteps),
+            transitions.sampler,
+            self._steps(transitions.sampler).index(transitions.timesteps),
             transitions.latents,
             self._embed(transitions.prompts),
-            transitions.sampler.guidance_scale,
             weights,
         )
 
@@ -231,14 +229,8 @@ class StableDiffusionPolicy:
         for s in range(len(steps.timesteps)):
             index = torch.full((len(seeds),), s, device=self.device)
             lora_acts = sampler.lora_steps is None or s < sampler.lora_steps
-            mean, std = self._mean_std(
-                steps,
-                index,
-                latents,
-                embeddings,
-                sampler.guidance_scale,
-                weights if lora_acts else "base",
-            )
+            acting = weights if lora_acts else "base"
+            mean, std = self._mean_std(sampler, index, latents, embeddings, acting)
             latents = mean + std.view(-1, 1, 1, 1) * self._noise(generators)
             # Where the floor forbids training, sigma may be 0 and has no density.
             yield latents, log_prob(latents, mean, std.clamp(min=SIGMA_FLOOR))
@@ -254,14 +246,14 @@ class StableDiffusionPolicy:
 
     def _mean_std(
         self,
-        steps: Steps,
+        sampler: Sampler,
         index: Tensor,
         latents: Tensor,
         embeddings: Tensor,
-        guidance_scale: float,
         weights: Weights,
     ) -> tuple[Tensor, Tensor]:
         """The one transition: guided UNet pass, then DDIM's mean; guidance is one batched pass."""
+        steps, guidance_scale = self._steps(sampler), sampler.guidance_scale
         timesteps = steps.timesteps[index]
         inputs = latents.to(self.unet.dtype)
         if guidance_scale > 1:

@@ -110,7 +110,7 @@ def test_the_lines_in_the_readme_make_the_studios_picture(tmp_path: Path) -> Non
     exec(lines, names)
     assert largest_difference(ours, np.array(names["image"])) < 2
     (everywhere,) = policy.sample(["a red circle"], [7], replace(sampler, lora_steps=None), "live")
-    assert largest_difference(ours, everywhere) > 10
+    assert largest_difference(ours, everywhere) > 3
 
 
 def test_a_checkpoint_read_into_a_fresh_model_makes_the_same_pictures_pixel_for_pixel() -> None:
