@@ -28,7 +28,8 @@ endif
 
 # Two torch processes that both spin on every core slow each other down ten times and more.
 TEST_THREADS := OMP_NUM_THREADS=2 OMP_WAIT_POLICY=passive
-# Two processes of one thread are through sooner than one of two: much of a test is waiting.
+# Two processes of one thread are through sooner than one of two: much of a test is waiting. Files
+# are begun in their order, those with real studios first, so that no long one is left to the end.
 IN_PARALLEL := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 WITH_BROWSER = chromium=$$(.ci/browser $(BIN)/python) && CHROMIUM="$$chromium"
 
@@ -40,7 +41,7 @@ run: $(RUN_READY)
 		exec $(BIN)/python app.py
 
 test: $(DEV_READY)
-	$(WITH_BROWSER) $(IN_PARALLEL) $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(WITH_BROWSER) $(IN_PARALLEL) $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV_READY)
 	$(BIN)/ruff check .

@@ -20,7 +20,7 @@ LONG_UPDATE = {
     "auto_update_groups": None,
     "buffer_groups": 2,
     "lora_rank": 4,
-    "passes": 8,
+    "passes": 4,
     "minibatches": 4,
     "micro_batch": 2,
 }
