@@ -12,7 +12,7 @@ from loop_studio.jobs.models import Models
 from loop_studio.jobs.worker import IDLE_S, Worker, choose_device
 from loop_studio.rewards.catalogue import entry
 from loop_studio.settings import Settings
-from loop_studio.storage import projects, updates, workers
+from loop_studio.storage import jobs, projects, updates, workers
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.projects import RewardWeights
@@ -31,6 +31,7 @@ def fly(
     if entry(reward) is None:
         raise NotFound(f"There is no reward model called {reward!r}.")
     projects.set_reward(db, project_id, RewardWeights(human=0.0, models={reward: 1.0}))
+    jobs.expire_leases(db)  # who runs this holds the data folder: no worker of before is alive
     worker = make_worker(settings, db)
     with worker.alive():
         for _ in range(count):

@@ -40,7 +40,11 @@ class Supervisor:
         self._environment = settings.for_child()
 
     def start(self) -> None:
-        """Start the clock and the first worker; returns at once."""
+        """Start the clock and the first worker; returns at once.
+
+        Whoever starts a worker holds the data folder: no worker of before can be alive.
+        """
+        jobs.expire_leases(self._db)
         self._clock.start()
         self._thread.start()
 
@@ -77,7 +81,7 @@ class Supervisor:
         worker_id, finished_before = new_id(), jobs.finished_count(self._db)
         workers.mark(self._db, worker_id, "starting")
         last_words = self._run_worker(worker_id)
-        jobs.expire_leases_of(self._db, worker_id)
+        jobs.expire_leases(self._db, worker_id)
         fruitful = jobs.finished_count(self._db) > finished_before
         if not self._stopping.is_set():
             state = "lost" if lost and not fruitful else "starting"

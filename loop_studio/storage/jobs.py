@@ -204,12 +204,12 @@ def requeue(db: Database, job: Job) -> None:
         _fenced_change(session, job, back)
 
 
-def expire_leases_of(db: Database, worker_id: str) -> None:
-    """The worker is known to be dead: its jobs may be claimed at once."""
+def expire_leases(db: Database, worker_id: str | None = None) -> None:
+    """This worker is known to be dead, or every one there ever was: others take up its jobs."""
     with db.write() as session:
-        held = and_(Job.worker_id == worker_id, Job.state == "running")
         past = now() - timedelta(seconds=1)
-        changed(session, update(Job).where(held).values(lease_until=past))
+        lapse = update(Job).where(Job.state == "running").values(lease_until=past)
+        changed(session, lapse if worker_id is None else lapse.where(Job.worker_id == worker_id))
 
 
 def sweep(db: Database) -> None:

@@ -25,7 +25,6 @@ def test_an_update_that_a_killed_run_left_is_ended_first(desk: Desk, settings: S
     projects.set_reward(desk.db, desk.project.id, RewardWeights(0.0, {"clip_score": 1.0}))
     left = updates.create(desk.db, desk.project.id)
     assert jobs.claim(desk.db, "killed", kinds=["update"]) is not None
-    jobs.expire_leases_of(desk.db, "killed")
     done = fly(settings, desk.db, desk.project.id, "clip_score", 1)
     assert [update.id for update in done] == [left.id]
     assert updates.get(desk.db, left.id).status == "succeeded"

@@ -28,6 +28,19 @@ def test_a_stop_finds_a_worker_that_is_just_being_started(
     assert supervisor._process is None or supervisor._process.poll() is not None
 
 
+def test_what_a_killed_studio_left_is_taken_up_at_once(settings: Settings, db: Database) -> None:
+    left = jobs.enqueue(db, "housekeeping")
+    assert jobs.claim(db, "killed with its studio") is not None
+    supervisor = Supervisor(settings, db)
+    supervisor.start()
+    try:
+        taken = jobs.claim(db, "the next worker")
+        assert taken is not None
+        assert taken.id == left.id
+    finally:
+        supervisor.stop()
+
+
 def test_a_database_that_fails_for_a_while_does_not_end_the_supervision(
     settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

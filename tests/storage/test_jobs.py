@@ -141,7 +141,7 @@ def test_a_job_whose_worker_is_lost_three_times_fails_with_a_sentence(db: Databa
     for attempt in (1, 2, 3):
         job = claimed(db, f"w{attempt}")
         assert job.attempt == attempt
-        jobs.expire_leases_of(db, f"w{attempt}")
+        jobs.expire_leases(db, f"w{attempt}")
     assert jobs.claim(db, "w4") is None
     jobs.sweep(db)
     lost = jobs.get(db, job.id)
@@ -163,7 +163,7 @@ def test_a_cancelled_job_of_a_dead_worker_ends_cancelled(db: Database) -> None:
     with db.write() as session:
         changed(session, update(Job).values(cancel_requested=True))
     assert jobs.cancel_requested(db, job) is True
-    jobs.expire_leases_of(db, "w")
+    jobs.expire_leases(db, "w")
     jobs.sweep(db)
     assert jobs.get(db, job.id).state == "cancelled"
 

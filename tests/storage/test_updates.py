@@ -220,7 +220,7 @@ def test_a_killed_worker_leaves_an_update_that_is_resumed_then_honestly_failed(
     claimed = updates.claim_groups(db, begun.id)
     recorded = updates.record_inputs(db, begun.id, [new_input(db, group)], {"score": 2.0}, 7)
     for worker in ("w2", "w3"):
-        jobs.expire_leases_of(db, job.worker_id or "")
+        jobs.expire_leases(db, job.worker_id or "")
         job = jobs.claim(db, worker, kinds=["update"]) or job
         assert job.worker_id == worker
         resumed = updates.start(db, begun.id, job)
@@ -230,7 +230,7 @@ def test_a_killed_worker_leaves_an_update_that_is_resumed_then_honestly_failed(
         assert [row.id for row in same] == [row.id for row in recorded]
         told = updates.get(db, begun.id)
         assert (told.seed, told.source_scales) == (7, {"score": 2.0})
-    jobs.expire_leases_of(db, "w3")
+    jobs.expire_leases(db, "w3")
     jobs.sweep(db)
     lost = updates.get(db, begun.id)
     assert (lost.status, lost.error_code) == ("failed", "worker_lost")
