@@ -8,7 +8,7 @@ const NOTES = {
   Generation: "A change here retires the groups that nobody has judged yet; new ones are made.",
   Rating: "How groups are shown to raters.",
   Updates: "When the studio fine-tunes, and on how much.",
-  Learning: "How hard an update pulls. The defaults are a first guess; see docs/experiments.md.",
+  Learning: "How hard an update pulls. The defaults are measured on the starter; see docs/experiments.md.",
 };
 
 export class ProjectForm {
