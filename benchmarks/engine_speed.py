@@ -38,7 +38,6 @@ from loop_studio.storage import groups, jobs, projects, prompts, ratings, update
 from loop_studio.storage.database import Database
 from loop_studio.storage.migration import migrate
 from loop_studio.storage.ratings import RatingIn
-from loop_studio.storage.schema import Job
 
 BATCHES = (8, 16, 32, 64, 128)
 GROUPS = 8
@@ -71,28 +70,24 @@ class Engine:
         self.config: ProjectConfig = projects.config(self.db, self.project.id)
         self.sampler = sampler_of(self.config)
         self.update(self.judged())
-
-    @property
-    def policy(self) -> StableDiffusionPolicy:
-        """The loaded model with the live version."""
         live = versions.live(self.db, self.project.id)
-        return self.worker.bench.models.ready(self.project, self.config, "live", live)
+        self.policy: StableDiffusionPolicy = self.worker.bench.models.ready(
+            self.project, self.config, "live", live
+        )
 
-    def rollouts(self, count: int) -> list[Job]:
-        """Jobs for `count` groups of one pass, queued."""
-        listed = prompts.active(self.db, self.project.id)
-        return [
-            jobs.enqueue(self.db, "rollout", self.project.id, {"prompt_id": prompt.id}, priority=99)
-            for prompt in listed[:count]
-        ]
+    def rollouts(self, count: int) -> None:
+        """Queue the jobs of `count` groups."""
+        for prompt in prompts.active(self.db, self.project.id)[:count]:
+            wanted = {"prompt_id": prompt.id}
+            jobs.enqueue(self.db, "rollout", self.project.id, wanted, priority=99)
 
     def run(self, count: int) -> None:
         """From the claim of `count` queued jobs to their end."""
-        bench = self.worker.bench
-        claimed = [jobs.claim(self.db, bench.worker_id) for _ in range(count)]
-        self.worker.run(*(job for job in claimed if job is not None))
+        worker_id = self.worker.bench.worker_id
+        claimed = list(filter(None, (jobs.claim(self.db, worker_id) for _ in range(count))))
+        assert len(claimed) == count
+        self.worker.run(*claimed)
         for job in claimed:
-            assert job is not None
             assert jobs.get(self.db, job.id).state == "succeeded", job.kind
 
     def judged(self) -> str:
@@ -101,13 +96,12 @@ class Engine:
         for _ in range(GROUPS // together):
             self.rollouts(together)
             self.run(together)
-        for number in range(GROUPS):
+        for _ in range(GROUPS):
             shown = groups.next_for(self.db, self.project.id, "ann", [])
             assert shown is not None
             best = shown.images[0].id
             judgement = {image.id: float(image.id == best) for image in shown.images}
-            event = f"{shown.id}-{number}"
-            ratings.record(self.db, RatingIn(event, shown.id, "ann", "best", judgement))
+            ratings.record(self.db, RatingIn(shown.id, shown.id, "ann", "best", judgement))
         while (job := jobs.claim(self.db, self.worker.bench.worker_id)) is not None:
             jobs.finish(self.db, job, "cancelled")  # buffers and probe walls, which run in between
         return updates.create(self.db, self.project.id).id

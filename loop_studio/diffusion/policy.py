@@ -139,25 +139,6 @@ class StableDiffusionPolicy:
             )
         return steps
 
-    def noise_weights(self, sampler: Sampler) -> Tensor:
-        """Weights (T,) under which every step of a sampler pushes the model's output alike."""
-        return self._steps(sampler).noise_weights.cpu()
-
-    def rollout(
-        self,
-        prompt: str,
-        seeds: Sequence[int],
-        sampler: Sampler,
-        *,
-        drawn_steps: int | None = None,
-        weights: Weights = "live",
-    ) -> Rollout:
-        """One group: `rollouts` of one prompt."""
-        (group,) = self.rollouts(
-            [prompt], [seeds], sampler, drawn_steps=drawn_steps, weights=weights
-        )
-        return group
-
     @torch.no_grad()
     def rollouts(
         self,

@@ -139,8 +139,8 @@ def _judged_group(bench: Bench, group: Group, rows: Sequence[UpdateInput]) -> Ju
 
 def _weighted_by_noise(policy: StableDiffusionPolicy, group: JudgedGroup) -> JudgedGroup:
     stored = group.trajectories
-    weights = policy.noise_weights(stored.sampler)[: stored.log_probs.shape[1]]
-    return replace(group, step_weights=weights)
+    weights = policy.trainable_steps(stored.sampler).noise_weights.cpu()
+    return replace(group, step_weights=weights[: stored.log_probs.shape[1]])
 
 
 @dataclass(frozen=True)

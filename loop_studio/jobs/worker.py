@@ -137,10 +137,8 @@ class Worker:
         kind = claimed[0].kind
         try:
             RUN[kind](self.bench, *claimed)
-        except LostLease as error:
-            log.warning("%s", error)
-            self._each(claimed, lambda job: jobs.requeue(self.bench.db, job))
-        except Stopping:
+        except (LostLease, Stopping) as error:  # what is still ours goes back to the queue
+            log.info("%s", error)
             self._each(claimed, lambda job: jobs.requeue(self.bench.db, job))
         except Cancelled as error:
             self._end(claimed, "cancelled", error.code, error.detail)
@@ -156,9 +154,7 @@ class Worker:
     ) -> None:
         """End what did not succeed; a group that cannot be made pauses its project."""
         db, first = self.bench.db, claimed[0]
-        ended = self._each(
-            claimed, lambda job: jobs.finish(db, job, state, code, detail, trace)
-        )  # the lease is the fence
+        ended = self._each(claimed, lambda job: jobs.finish(db, job, state, code, detail, trace))
         if ended and state == "failed" and first.kind in MAKES_GROUPS and first.project_id:
             projects.set_generation_error(db, first.project_id, detail)
 

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
-from loop_studio.rl.types import JudgedGroup, Sampler
+from loop_studio.rl.types import JudgedGroup, Sampler, Weights
 from loop_studio.rl.update import LoopConfig, train
 
 SAMPLER = Sampler(num_inference_steps=4, guidance_scale=3.0, eta=1.0)
+
+
+def one_group(
+    policy: StableDiffusionPolicy,
+    prompt: str,
+    seeds: Sequence[int],
+    sampler: Sampler,
+    *,
+    drawn_steps: int | None = None,
+    weights: Weights = "live",
+) -> Rollout:
+    """A group made alone."""
+    (made,) = policy.rollouts([prompt], [seeds], sampler, drawn_steps=drawn_steps, weights=weights)
+    return made
 
 
 def rolled_out(
@@ -23,7 +39,7 @@ def rolled_out(
     groups = []
     for number in range(count):
         seeds = range(10 * number, 10 * number + k)
-        rollout = policy.rollout(f"prompt {number}", list(seeds), sampler)
+        rollout = one_group(policy, f"prompt {number}", list(seeds), sampler)
         pushes = torch.tensor([[1 - 1 / k] + [-1 / k] * (k - 1)], dtype=torch.float64)
         groups.append(
             JudgedGroup(f"group {number}", rollout.trajectories, pushes, torch.tensor([k]))

@@ -14,6 +14,7 @@ from tests import tiny
 from tests.diffusion.judging import (
     SAMPLER,
     adamw,
+    one_group,
     rolled_out,
     same,
     same_rollouts,
@@ -25,7 +26,7 @@ SEEDS = [5, 6]
 
 
 def rollout(policy: StableDiffusionPolicy, prompt: str = "a cat") -> Rollout:
-    return policy.rollout(prompt, SEEDS, SAMPLER)
+    return one_group(policy, prompt, SEEDS, SAMPLER)
 
 
 def frozen(policy: StableDiffusionPolicy) -> dict[str, Tensor]:
@@ -72,7 +73,7 @@ def test_publishing_is_an_exact_copy_and_the_next_rollout_is_made_by_it() -> Non
     policy = tiny.policy()
     old = rollout(policy)
     update(policy, rolled_out(policy), CONFIG)
-    learned = policy.rollout("a cat", SEEDS, SAMPLER, weights="learner")
+    learned = one_group(policy, "a cat", SEEDS, SAMPLER, weights="learner")
     policy.adapters.copy("learner", "live")
     assert same(policy.adapters.state("live"), policy.adapters.state("learner"))
     assert same_rollouts(rollout(policy), learned)

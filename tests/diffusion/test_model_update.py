@@ -18,7 +18,7 @@ from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
 from loop_studio.rl.update import LoopConfig, kl_to_base, train
 from tests import tiny
-from tests.diffusion.judging import adamw, rolled_out, update
+from tests.diffusion.judging import adamw, one_group, rolled_out, update
 
 QUICK = Sampler(num_inference_steps=4, guidance_scale=1.0, eta=1.0)
 
@@ -162,7 +162,7 @@ def test_a_brightness_reward_rises_within_four_updates() -> None:
         groups = []
         for g in range(4):
             seeds = [100 * number + 10 * g + i for i in range(4)]
-            made = policy.rollout("a room", seeds, QUICK)
+            made = one_group(policy, "a room", seeds, QUICK)
             rewards = made.images.reshape(4, -1).mean(1) / 255
             pushes = torch.tensor([leave_one_out(rewards.tolist())], dtype=torch.float64)
             groups.append(JudgedGroup(f"{g}", made.trajectories, pushes, torch.tensor([4])))

@@ -9,14 +9,14 @@ import torch
 from loop_studio.errors import Invalid
 from loop_studio.rl.types import Sampler, Transitions
 from tests import tiny
-from tests.diffusion.judging import SAMPLER, rolled_out, same_rollouts, update
+from tests.diffusion.judging import SAMPLER, one_group, rolled_out, same_rollouts, update
 
 
 def test_the_same_seeds_give_the_same_group_bit_for_bit_and_others_do_not() -> None:
     policy = tiny.policy()
-    first = policy.rollout("a cat", [1, 2, 3, 4], SAMPLER)
-    assert same_rollouts(first, policy.rollout("a cat", [1, 2, 3, 4], SAMPLER))
-    other = policy.rollout("a cat", [1, 2, 3, 5], SAMPLER)
+    first = one_group(policy, "a cat", [1, 2, 3, 4], SAMPLER)
+    assert same_rollouts(first, one_group(policy, "a cat", [1, 2, 3, 4], SAMPLER))
+    other = one_group(policy, "a cat", [1, 2, 3, 5], SAMPLER)
     assert (first.images[:3] == other.images[:3]).all()
     assert (first.images[3] != other.images[3]).any()
     assert first.images.shape == (4, 32, 32, 3)
@@ -25,7 +25,7 @@ def test_the_same_seeds_give_the_same_group_bit_for_bit_and_others_do_not() -> N
 
 def test_a_sample_is_the_rollouts_picture() -> None:
     policy = tiny.policy()
-    rollout = policy.rollout("a cat", [1, 2, 3, 4], SAMPLER)
+    rollout = one_group(policy, "a cat", [1, 2, 3, 4], SAMPLER)
     assert (policy.sample(["a cat"] * 4, [1, 2, 3, 4], SAMPLER, "live") == rollout.images).all()
     alone = policy.sample(["a cat"], [3], SAMPLER, "live")[0].astype(int)
     assert np.abs(alone - rollout.images[2]).max() <= 1  # kernels round by the batch shape
@@ -63,7 +63,7 @@ def test_a_sampler_without_any_noisy_step_is_refused_with_a_sentence() -> None:
     policy = tiny.policy()
     for sampler in (Sampler(20, 1.0, 0.01), Sampler(2, 1.0, 1.0), Sampler(6, 1.0, 0.0)):
         with pytest.raises(Invalid, match="no step is noisy enough to learn from; raise eta"):
-            policy.rollout("a cat", [1, 2], sampler)
+            one_group(policy, "a cat", [1, 2], sampler)
 
 
 def test_transitions_of_several_prompts_and_steps_share_one_batch() -> None:

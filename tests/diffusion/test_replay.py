@@ -11,6 +11,7 @@ from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 from tests import tiny
+from tests.diffusion.judging import one_group
 
 K = 4
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -54,7 +55,7 @@ def test_ratio_is_exactly_one_in_the_rollouts_own_batch_shape(
 ) -> None:
     policy = policies[prediction_type, precision]
     sampler = Sampler(6, guidance_scale, 1.0)
-    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler).trajectories
+    stored = one_group(policy, "a blue cat", [3, 1, 4, 1], sampler).trajectories
     assert stored.latents.dtype == stored.log_probs.dtype == torch.float32
     assert replay(policy, stored, "live", K).abs().max() == 0
     assert [replay_deviation(policy, stored, "live", step=s) for s in range(4)] == [0.0] * 4
@@ -72,7 +73,7 @@ def test_log_ratio_stays_below_one_millionth_per_element_in_any_other_batch_shap
 ) -> None:
     policy = policies[prediction_type, "float32"]
     sampler = Sampler(6, guidance_scale, 1.0)
-    stored = policy.rollout("a blue cat", [3, 1, 4, 1], sampler).trajectories
+    stored = one_group(policy, "a blue cat", [3, 1, 4, 1], sampler).trajectories
     for rows in (1, 2, K, 2 * K, 4 * K):
         assert replay(policy, stored, "live", rows).abs().max() <= 1e-6
 
@@ -80,14 +81,14 @@ def test_log_ratio_stays_below_one_millionth_per_element_in_any_other_batch_shap
 def test_the_learner_replays_exactly_too_while_it_still_equals_the_live_weights() -> None:
     policy = tiny.policy()
     policy.adapters.copy("live", "learner")
-    stored = policy.rollout("a cat", [1, 2, 3, 4], Sampler(6, 4.0, 1.0))
+    stored = one_group(policy, "a cat", [1, 2, 3, 4], Sampler(6, 4.0, 1.0))
     with_gradients = replay(policy, stored.trajectories, "learner", K)
     assert with_gradients.abs().max() == 0
 
 
 def test_an_older_versions_trajectory_replays_exactly_under_the_archive() -> None:
     policy = tiny.policy()
-    stored = policy.rollout("a cat", [1, 2], Sampler(6, 4.0, 1.0)).trajectories
+    stored = one_group(policy, "a cat", [1, 2], Sampler(6, 4.0, 1.0)).trajectories
     policy.adapters.copy("live", "archive")
     tiny.stir(policy, "live", seed=5)
     assert replay_deviation(policy, stored, "live", step=2) > 1e-6
@@ -97,7 +98,7 @@ def test_an_older_versions_trajectory_replays_exactly_under_the_archive() -> Non
 def test_the_behaviour_mean_can_be_recovered_from_the_seeds() -> None:
     policy = tiny.policy()
     sampler = Sampler(6, 4.0, 1.0)
-    stored = policy.rollout("a cat", [11, 12], sampler).trajectories
+    stored = one_group(policy, "a cat", [11, 12], sampler).trajectories
     std = policy.schedule.steps(sampler).std
     for row, seed in enumerate((11, 12)):
         generator = torch.Generator().manual_seed(seed)
@@ -112,7 +113,7 @@ def test_the_behaviour_mean_can_be_recovered_from_the_seeds() -> None:
 def test_log_prob_is_finite_on_the_last_stored_transition_and_no_noisier_step_is_missing() -> None:
     policy = tiny.policy()
     sampler = Sampler(20, 1.0, 1.0)
-    stored = policy.rollout("a cat", [1], sampler).trajectories
+    stored = one_group(policy, "a cat", [1], sampler).trajectories
     assert stored.log_probs.shape == (1, 18)
     assert stored.latents.shape == (1, 19, 4, 8, 8)
     assert stored.timesteps[-1] == 101
@@ -122,7 +123,7 @@ def test_log_prob_is_finite_on_the_last_stored_transition_and_no_noisier_step_is
 
 def test_only_what_is_trained_is_stored() -> None:
     policy = tiny.policy()
-    drawn = policy.rollout("a cat", [1, 2], Sampler(6, 1.0, 1.0), drawn_steps=2).trajectories
+    drawn = one_group(policy, "a cat", [1, 2], Sampler(6, 1.0, 1.0), drawn_steps=2).trajectories
     assert drawn.trained.sum(1).tolist() == [2, 2]
     last = int(drawn.trained.any(0).nonzero().max())
     assert drawn.log_probs.shape == (2, last + 1)
@@ -133,11 +134,11 @@ def test_where_the_lora_does_not_act_the_base_model_paints() -> None:
     """Two trained steps, then the base model: the same as changing the weights by hand."""
     policy = tiny.policy()
     first = Sampler(6, 4.0, 1.0, lora_steps=2)
-    made = policy.rollout("a cat", [1, 2], first)
+    made = one_group(policy, "a cat", [1, 2], first)
     stored = made.trajectories
     assert stored.trained.tolist() == [[True, True]] * 2
     assert replay(policy, stored, "live", 2).abs().max() == 0
-    everywhere = policy.rollout("a cat", [1, 2], Sampler(6, 4.0, 1.0))
+    everywhere = one_group(policy, "a cat", [1, 2], Sampler(6, 4.0, 1.0))
     assert torch.equal(stored.latents, everywhere.trajectories.latents[:, :3])
     assert (made.images != everywhere.images).any()
     looked_at = policy.sample(["a cat"] * 2, [1, 2], first, "live")

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
+from loop_studio.config import ProjectConfig
 from loop_studio.jobs import rollout
+from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler
 from loop_studio.storage import groups, jobs, projects, status, updates
 from loop_studio.storage.schema import Job
 from tests import tiny
+from tests.diffusion.judging import one_group
 from tests.jobs.conftest import Desk
 
 
@@ -30,7 +33,7 @@ def test_a_group_made_in_company_is_the_one_made_alone() -> None:
     prompts = ["a cat", "a dog", "a cat"]
     together = policy.rollouts(prompts, seeds, sampler, drawn_steps=2)
     for prompt, own, made in zip(prompts, seeds, together, strict=True):
-        alone = policy.rollout(prompt, own, sampler, drawn_steps=2)
+        alone = one_group(policy, prompt, own, sampler, drawn_steps=2)
         stored, expected = made.trajectories, alone.trajectories
         assert made.seeds == alone.seeds
         assert (stored.prompt, stored.sampler) == (expected.prompt, expected.sampler)
@@ -40,6 +43,30 @@ def test_a_group_made_in_company_is_the_one_made_alone() -> None:
         assert np.abs(made.images.astype(int) - alone.images).max() <= 1
         for step in range(stored.log_probs.shape[1]):
             assert replay_deviation(policy, stored, "live", step=step) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("kind", "fraction", "lora_steps", "drawn", "trained"),
+    [
+        ("high_noise", 0.5, 10, None, 10),
+        ("high_noise", 1.0, 20, None, 18),  # never beyond the noise floor
+        ("high_noise", 0.001, 1, None, 1),
+        ("all", 0.5, None, None, 18),
+        ("random", 0.5, None, 10, 10),
+    ],
+)
+def test_the_settings_say_which_steps_are_trained_and_where_the_lora_acts(
+    kind: str, fraction: float, lora_steps: int | None, drawn: int | None, trained: int
+) -> None:
+    values = {"num_inference_steps": 20, "trained_steps": kind, "trained_fraction": fraction}
+    config = ProjectConfig.from_values(values)
+    sampler = sampler_of(config)
+    assert (sampler.lora_steps, drawn_steps_of(config)) == (lora_steps, drawn)
+    made = one_group(tiny.policy(), "a cat", [1, 2, 3], sampler, drawn_steps=drawn)
+    mask = made.trajectories.trained
+    assert mask.sum(1).tolist() == [trained] * 3
+    if kind != "random":
+        assert mask[:, :trained].all()
 
 
 def test_the_buffer_fills_in_few_passes_once_no_rater_can_be_waiting(desk: Desk) -> None:
