@@ -2,8 +2,10 @@
 
 python -m benchmarks.engine_speed [--pairs 7] [--threads 2]
 
-The engine is a real worker in this process, on a database and files of its own: a group from the
-claim of its job to its rows, an update from its claim to the published version. The floor is the
+The engine is a real worker in this process, on a database and files of its own and in a worker's
+environment: a group from the claim of its job to its images in memory (and, apart, to its rows), an
+update from its claim to the published version. Groups are made as many to a pass as the studio
+makes ahead of the raters, and also one alone. The floor is the
 number of sample-forwards that the algorithm needs times the lowest time per sample over batches of
 8 to 128 of the same UNet: for a rollout without gradients, with the live adapter acting in as many
 steps as it does there; for an update forward and backward to the LoRA's parameters, plus the
@@ -18,21 +20,23 @@ import json
 import os
 import platform
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from loop_studio.config import ProjectConfig
-from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.jobs.autopilot import make_worker
 from loop_studio.jobs.models import sampler_of
 from loop_studio.jobs.rollout import groups_per_pass
 from loop_studio.rl.types import Weights
-from loop_studio.settings import STARTER, Settings
+from loop_studio.settings import STARTER, TUNING, Settings
 from loop_studio.starter.prompts import STARTER_PROMPTS
 from loop_studio.storage import groups, jobs, projects, prompts, ratings, updates, versions
 from loop_studio.storage.database import Database
@@ -74,6 +78,15 @@ class Engine:
         self.policy: StableDiffusionPolicy = self.worker.bench.models.ready(
             self.project, self.config, "live", live
         )
+        self.images_at = 0.0
+        sampled = self.policy.rollouts
+
+        def stamped(*arguments: Any, **options: Any) -> list[Rollout]:
+            made = sampled(*arguments, **options)
+            self.images_at = time.perf_counter()
+            return made
+
+        self.policy.rollouts = stamped  # type: ignore[method-assign]  # the clock alone
 
     def rollouts(self, count: int) -> None:
         """Queue the jobs of `count` groups."""
@@ -93,7 +106,7 @@ class Engine:
     def judged(self) -> str:
         """Eight groups, in each of which the first image was chosen; and the update that waits."""
         together = groups_per_pass(self.config)
-        for _ in range(GROUPS // together):
+        for _ in range(-(-GROUPS // together)):
             self.rollouts(together)
             self.run(together)
         for _ in range(GROUPS):
@@ -204,12 +217,16 @@ def measure(engine: Engine, pairs: int) -> Iterator[tuple[str, object]]:
         engine.forwards(best["base"], samples * idle, "base", backward=False)
 
     for name, count in (("group", together), ("group_alone", 1)):
-        times = []
-        for _ in range(max(pairs, 15) + 1):
+        to_images, to_rows = [], []
+        for _ in range(pairs + 1):
             engine.rollouts(count)
-            floor_s = seconds(lambda n=count: rollout_floor(n))
-            times.append((floor_s / count, seconds(lambda n=count: engine.run(n)) / count))
-        yield name, asdict(ratio(times[1:]))  # the first does not count
+            floor_s = seconds(lambda n=count: rollout_floor(n)) / count
+            start = time.perf_counter()
+            engine.run(count)
+            to_images.append((floor_s, (engine.images_at - start) / count))
+            to_rows.append((floor_s, (time.perf_counter() - start) / count))
+        yield name, {"groups": count, **asdict(ratio(to_images[1:]))}  # the first does not count
+        yield f"{name}_to_rows", asdict(ratio(to_rows[1:]))
 
     def update_floor() -> None:
         samples = GROUPS * k * acting * passes
@@ -232,6 +249,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
+    if not TUNING.items() <= os.environ.items():
+        command = [sys.executable, "-m", "benchmarks.engine_speed", *sys.argv[1:]]
+        os.execve(sys.executable, command, {**os.environ, **TUNING})
     torch.set_num_threads(chosen.threads)
     print(json.dumps({"machine": machine(), "goals": GOALS}), flush=True)
     with tempfile.TemporaryDirectory() as data:

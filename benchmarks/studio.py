@@ -39,7 +39,6 @@ class Studio:
                 "LOOP_STUDIO_DATA": str(self.data),
                 "LOOP_STUDIO_PORT": str(self.port),
                 "OMP_NUM_THREADS": self._threads,
-                "OMP_WAIT_POLICY": "passive",
             },
         )
         self.wait(lambda: self.health()["worker"]["state"] in {"ready", "busy"}, 180)

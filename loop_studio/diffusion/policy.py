@@ -67,6 +67,9 @@ class StableDiffusionPolicy:
         self.text_encoder = text_encoder.eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.schedule = schedule
+        # Asked once: diffusers walks every module to answer, 6 ms each time on the starter.
+        self.device = torch.device(unet.device)
+        self.dtype: torch.dtype = unet.dtype
         self.adapters = Adapters(unet, shape)
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
         self._steps = lru_cache(maxsize=32)(self._steps_on_device)
@@ -98,11 +101,6 @@ class StableDiffusionPolicy:
             schedule=NoiseSchedule(pipeline.scheduler.config),
             shape=shape,
         )
-
-    @property
-    def device(self) -> torch.device:
-        """Where the UNet is."""
-        return torch.device(self.unet.device)
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -236,7 +234,7 @@ class StableDiffusionPolicy:
         """The one transition: guided UNet pass, then DDIM's mean; guidance is one batched pass."""
         steps, guidance_scale = self._steps(sampler), sampler.guidance_scale
         timesteps = steps.timesteps[index]
-        inputs = latents.to(self.unet.dtype)
+        inputs = latents.to(self.dtype)
         if guidance_scale > 1:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
             embeddings = torch.cat([self._embed(("",)).expand_as(embeddings), embeddings])
@@ -264,7 +262,7 @@ class StableDiffusionPolicy:
                     prompt, padding="max_length", truncation=True, return_tensors="pt"
                 )
                 embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
-            self._embeddings[prompt] = embedding.to(self.unet.dtype)
+            self._embeddings[prompt] = embedding.to(self.dtype)
             if len(self._embeddings) > EMBEDDINGS_KEPT:
                 self._embeddings.popitem(last=False)
         self._embeddings.move_to_end(prompt)

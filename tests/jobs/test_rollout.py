@@ -70,7 +70,7 @@ def test_the_settings_say_which_steps_are_trained_and_where_the_lora_acts(
 
 
 def test_the_buffer_fills_in_few_passes_once_no_rater_can_be_waiting(desk: Desk) -> None:
-    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 10, "micro_batch": 12})
+    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 10, "micro_batch": 6})
     assert jobs.refill(desk.db, desk.project.id) == 10
     assert desk.work() == 2 + 3  # two alone, then three times up to three
     assert states(desk) == {"succeeded": 10}
