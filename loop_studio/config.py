@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from loop_studio.errors import Invalid
+from loop_studio.estimators import SINGLE_STEP, Estimator
 
 TrainedSteps = Literal["all", "high_noise", "random"]
 StepWeights = Literal["alike", "noise"]
@@ -65,6 +66,13 @@ class ProjectConfig:
     ] = 32
 
     # Learning
+    estimator: Annotated[
+        Estimator,
+        Field(
+            description="how rewards become advantages; rloo and both reinforce take a single "
+            "optimizer step whatever passes and minibatches say"
+        ),
+    ] = "loop"
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0, description="AdamW step size")] = 2e-3
     passes: Annotated[int, Field(ge=1, le=16, description="passes over the groups")] = 2
     minibatches: Annotated[
@@ -128,10 +136,10 @@ class ProjectConfig:
             config = _ADAPTER.validate_python(dict(values))
         except ValidationError as error:
             raise Invalid(_sentence(error)) from None
-        if config.passes * config.minibatches < 2:
+        if config.passes * config.minibatches < 2 and config.estimator not in SINGLE_STEP:
             raise Invalid(
-                "passes x minibatches must be at least 2: with a single optimizer step "
-                "this is RLOO, not LOOP."
+                "passes x minibatches must be at least 2: with a single optimizer step LOOP is "
+                "RLOO; for that, set estimator to rloo."
             )
         return config
 
@@ -158,6 +166,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Rating": ("default_mode", "overlap", "buffer_groups"),
     "Updates": ("min_groups", "auto_update_groups", "max_groups_per_update"),
     "Learning": (
+        "estimator",
         "learning_rate",
         "passes",
         "minibatches",

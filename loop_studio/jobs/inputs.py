@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from loop_studio.errors import Refused
+from loop_studio.estimators import STANDARDISED, Judged, estimate
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.rollout import Order, groups_per_pass, make_groups
 from loop_studio.jobs.score import score_images
-from loop_studio.judgement import advantages
 from loop_studio.rewards.catalogue import entry
 from loop_studio.rewards.model import load
 from loop_studio.storage import groups, projects, prompts, scores, updates, versions
@@ -35,15 +36,27 @@ def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], l
         for source in sources:
             score_images(bench, source, groups.images(bench.db, group.id))
     scales = {source: _scale(bench, update, source) for source in sources}
-    lags = {
-        version: versions.lag(bench.db, version, update.parent_id)
-        for version in {group.version_id for group in claimed}
-    }
-    lag_of = {group.id: lags[group.version_id] for group in claimed}
-    new = list(_human_inputs(bench, claimed, revision.reward.human, lag_of))
-    for source, weight in sources.items():
-        new += _automatic_inputs(bench, claimed, source, weight / scales[source], lag_of)
-    return claimed, updates.record_inputs(bench.db, update.id, new, scales)
+    judgements = list(_human_judgements(bench, claimed)) if revision.reward.human else []
+    for source in sources:
+        judgements += _automatic_judgements(bench, claimed, source)
+    weights = {"human": revision.reward.human, **sources}
+    if revision.config.estimator not in STANDARDISED:
+        weights |= {source: weight / scales[source] for source, weight in sources.items()}
+    return claimed, updates.record_inputs(
+        bench.db, update.id, _inputs(bench, update, revision, claimed, judgements, weights), scales
+    )
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What one rater or source thinks of one group: a reward per image judged."""
+
+    group: Group
+    source: str
+    mode: str
+    rewards: dict[str, float]
+    rater_id: str | None = None
+    sequence: int | None = None
 
 
 def _make_lacking_groups(bench: Bench, job: Job, update: Update, revision: Revision) -> None:
@@ -72,46 +85,59 @@ def _scale(bench: Bench, update: Update, source: str) -> float:
     return max(measured or known.default_sd, LEAST_SD)
 
 
-def _human_inputs(
-    bench: Bench, claimed: Sequence[Group], weight: float, lag_of: dict[str, int]
-) -> Iterator[NewInput]:
-    if weight == 0:
-        return
-    for row in updates.judgements(bench.db, [group.id for group in claimed]):
-        pushes = advantages(row.mode, list(row.rewards.values()))
-        for (image_id, reward), push in zip(row.rewards.items(), pushes, strict=True):
-            yield NewInput(
-                group_id=row.group_id,
-                image_id=image_id,
-                source="human",
-                rater_id=row.rater_id,
-                rating_sequence=row.sequence,
-                mode=row.mode,
-                reward=reward,
-                source_weight=weight,
-                advantage=weight * push,
-                lag=lag_of[row.group_id],
-            )
+def _human_judgements(bench: Bench, claimed: Sequence[Group]) -> Iterator[Judgement]:
+    by_id = {group.id: group for group in claimed}
+    for row in updates.judgements(bench.db, list(by_id)):
+        group = by_id[row.group_id]
+        yield Judgement(group, "human", row.mode, row.rewards, row.rater_id, row.sequence)
 
 
-def _automatic_inputs(
-    bench: Bench, claimed: Sequence[Group], source: str, weight: float, lag_of: dict[str, int]
-) -> Iterator[NewInput]:
+def _automatic_judgements(
+    bench: Bench, claimed: Sequence[Group], source: str
+) -> Iterator[Judgement]:
     for group in claimed:
         found = score_images(bench, source, groups.images(bench.db, group.id))
-        if len(set(found.values())) < 2:
-            continue
-        pushes = advantages("score", list(found.values()))
-        for (image_id, score), push in zip(found.items(), pushes, strict=True):
-            yield NewInput(
-                group_id=group.id,
-                image_id=image_id,
-                source=source,
-                rater_id=None,
-                rating_sequence=None,
-                mode="score",
-                reward=score,
-                source_weight=weight,
-                advantage=weight * push,
-                lag=lag_of[group.id],
-            )
+        if len(found) >= 2:
+            yield Judgement(group, source, "score", found)
+
+
+def _inputs(
+    bench: Bench,
+    update: Update,
+    revision: Revision,
+    claimed: Sequence[Group],
+    judgements: Sequence[Judgement],
+    weights: Mapping[str, float],
+) -> list[NewInput]:
+    """One row per image and judgement with its advantage; none for judgements that push nothing."""
+    estimator = revision.config.estimator
+    past = updates.past_rewards(bench.db, update.id) if estimator == "ppo" else {}
+    pushes = estimate(
+        estimator,
+        [
+            Judged(one.source, one.group.prompt_id, one.mode, tuple(one.rewards.values()))
+            for one in judgements
+        ],
+        past,
+    )
+    lags = {
+        version: versions.lag(bench.db, version, update.parent_id)
+        for version in {group.version_id for group in claimed}
+    }
+    return [
+        NewInput(
+            group_id=one.group.id,
+            image_id=image_id,
+            source=one.source,
+            rater_id=one.rater_id,
+            rating_sequence=one.sequence,
+            mode=one.mode,
+            reward=reward,
+            source_weight=weights[one.source],
+            advantage=weights[one.source] * push,
+            lag=lags[one.group.version_id],
+        )
+        for one, pushed in zip(judgements, pushes, strict=True)
+        if any(pushed)
+        for (image_id, reward), push in zip(one.rewards.items(), pushed, strict=True)
+    ]

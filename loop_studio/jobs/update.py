@@ -18,6 +18,7 @@ from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.lora_file import Checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.errors import NotFound, Refused, Unfaithful
+from loop_studio.estimators import SINGLE_STEP
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.jobs.models import sampler_of
@@ -113,7 +114,8 @@ def _check_trainable(judged: Sequence[JudgedGroup], config: ProjectConfig) -> No
     """Raises Refused for groups that give LOOP nothing to do."""
     if not any(bool((group.advantages != 0).any()) for group in judged):
         raise Refused("None of the groups gives a learning signal; rate a few more.", "no_signal")
-    if config.passes * min(config.minibatches, len(judged)) < 2:
+    steps = config.passes * min(config.minibatches, len(judged))
+    if steps < 2 and config.estimator not in SINGLE_STEP:
         raise Refused(
             "One group in one pass makes a single optimizer step, which is RLOO, not LOOP. "
             "Rate another group, or set passes to 2.",
@@ -190,6 +192,7 @@ def _train(
     loop = LoopConfig(
         passes=config.passes,
         minibatches=config.minibatches,
+        single_step=config.estimator in SINGLE_STEP,
         clip_nats=config.clip_nats,
         kl_weight=brake(config.kl_weight, config.kl_budget, learner.kl_to_base),
         max_grad_norm=config.max_grad_norm,

@@ -24,10 +24,15 @@ class LoopConfig:
 
     passes: int = 2
     minibatches: int = 2
+    single_step: bool = False  # one optimizer step on all groups: REINFORCE and RLOO
     clip_nats: float = 1.6
     kl_weight: float = 0.0
     max_grad_norm: float = 1.0
     micro_batch: int = 16
+
+    def one_step(self) -> LoopConfig:
+        """The same with a single pass over a single minibatch."""
+        return replace(self, passes=1, minibatches=1)
 
 
 @dataclass(frozen=True)
@@ -54,9 +59,11 @@ def train(
     minibatch is one optimizer step, accumulated over micro-batches. A minibatch without any
     advantage takes no step, for AdamW's momentum would still move. With a KL penalty the base
     model's means are computed once, before the first pass, and serve every pass.
-    Raises ValueError below two optimizer steps (that is RLOO), or without any signal.
+    Raises ValueError below two optimizer steps (that is RLOO) unless `single_step` asks for one,
+    or without any signal.
     """
-    if config.passes * min(config.minibatches, len(groups)) < 2:
+    config = config.one_step() if config.single_step else config
+    if config.passes * min(config.minibatches, len(groups)) < 2 and not config.single_step:
         raise ValueError("LOOP needs at least two optimizer steps; with one it is RLOO")
     with_penalty, size = config.kl_weight > 0, config.micro_batch
     batches = [flatten(group, keep_silent=with_penalty) for group in groups]

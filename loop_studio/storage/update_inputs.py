@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
@@ -146,6 +147,23 @@ def inputs(db: Database, update_id: str) -> list[UpdateInput]:
     """What the update uses, in the order in which it was recorded."""
     with db.read() as session:
         return _inputs(session, update_id)
+
+
+def past_rewards(db: Database, update_id: str) -> dict[tuple[str, str], list[float]]:
+    """Rewards that the project's earlier updates used, by (source, prompt), oldest first."""
+    remembered: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with db.read() as session:
+        using = found(session, Update, update_id)
+        wanted = (
+            select(UpdateInput.source, Group.prompt_id, UpdateInput.reward)
+            .join(Group, Group.id == UpdateInput.group_id)
+            .join(Update, Update.id == UpdateInput.update_id)
+            .where(Update.project_id == using.project_id, Update.number < using.number)
+            .order_by(UpdateInput.id)
+        )
+        for source, prompt_id, reward in session.execute(wanted):
+            remembered[source, prompt_id].append(reward)
+    return dict(remembered)
 
 
 def exclude_groups(db: Database, update_id: str, group_ids: Sequence[str], reason: str) -> None:

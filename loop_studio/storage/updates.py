@@ -29,6 +29,7 @@ from loop_studio.storage.update_inputs import exclude_groups as exclude_groups
 from loop_studio.storage.update_inputs import groups_of as groups_of
 from loop_studio.storage.update_inputs import inputs as inputs
 from loop_studio.storage.update_inputs import judgements as judgements
+from loop_studio.storage.update_inputs import past_rewards as past_rewards
 from loop_studio.storage.update_inputs import record_inputs as record_inputs
 
 

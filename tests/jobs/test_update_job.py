@@ -308,3 +308,30 @@ def test_a_rater_who_waits_gets_one_group_before_an_update_starts(desk: Desk) ->
     updates.create(desk.db, desk.project.id)
     claimed = [jobs.claim(desk.db, desk.worker.bench.worker_id) for _ in range(2)]
     assert [job.kind for job in claimed if job] == ["rollout", "update"]
+
+
+@pytest.mark.parametrize(("estimator", "steps"), [("grpo", 4), ("rloo", 1), ("ppo", 4)])
+def test_an_update_uses_the_estimator_of_the_settings(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, estimator: str, steps: int
+) -> None:
+    projects.change(desk.db, desk.project.id, settings={"estimator": estimator})
+    taken = []
+    step = torch.optim.AdamW.step
+    monkeypatch.setattr(
+        torch.optim.AdamW, "step", lambda self, *a, **o: taken.append(1) or step(self, *a, **o)
+    )
+    for number in range(2):
+        desk.rate(4)
+        update = updates.create(desk.db, desk.project.id)
+        desk.work()
+        assert updates.get(desk.db, update.id).status == "succeeded"
+        rows = updates.inputs(desk.db, update.id)
+        pushes = sorted(row.advantage for row in rows)
+        if estimator == "grpo":  # best of 4: (0.75, -0.25) over the std of 1, 0, 0, 0
+            std = 3**0.5 / 4 + 1e-4
+            assert pushes == pytest.approx([-0.25 / std] * 12 + [0.75 / std] * 4)
+        elif estimator == "rloo":
+            assert pushes == [-0.25] * 12 + [0.75] * 4
+        remembered = updates.past_rewards(desk.db, update.id)
+        assert sum(map(len, remembered.values())) == 16 * number
+    assert len(taken) == 2 * steps
