@@ -128,7 +128,7 @@ class Engine:
         """`samples` bare UNet samples in batches of `batch`, the floor's work."""
         policy = self.policy
         width = policy.unet.config.cross_attention_dim
-        length = policy.tokenizer.model_max_length
+        length = policy.conditioner([""]).states.shape[1]
         latents = torch.zeros((batch, *policy.latent_shape))
         timesteps = torch.full((batch,), 500)
         embeddings = torch.zeros((batch, length, width))

@@ -7,22 +7,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-PIPELINE = "StableDiffusionPipeline"
+_SINGLE = ("unet", "vae", "text_encoder")
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "StableDiffusionPipeline": _SINGLE,
+    "StableDiffusionXLPipeline": (*_SINGLE, "text_encoder_2"),
+}
+"""Kinds of models that train, by diffusers' own names, and the parts of each with weights."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-_WEIGHTS = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-}
-_SETTINGS = {
-    "unet": "config.json",
-    "vae": "config.json",
-    "text_encoder": "config.json",
-    "scheduler": "scheduler_config.json",
-}
 _HEADER_LENGTH = 8  # bytes before a safetensors header
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
@@ -44,36 +39,44 @@ def fault(folder: Path) -> str | None:
             f"{folder} is not a diffusers model: it has no readable model_index.json; "
             "save it with save_pretrained."
         )
-    if index.get("_class_name") != PIPELINE:
+    parts = FAMILIES.get(str(index.get("_class_name")))
+    if parts is None:
         return (
             f"{folder} holds a {index.get('_class_name')!r}; LOOP Studio trains models of the "
-            f"kind {PIPELINE}."
+            f"kinds {' and '.join(FAMILIES)}."
         )
-    return _part_fault(folder)
+    return _part_fault(folder, parts)
 
 
 def variant(folder: Path) -> str | None:
     """`fp16` where the UNet's weights exist under that name only; None for the plain names."""
-    unet, stem = folder / "unet", _WEIGHTS["unet"]
+    unet, stem = folder / "unet", _stem("unet")
     plain = (unet / f"{stem}.safetensors").is_file()
     return "fp16" if not plain and (unet / f"{stem}.fp16.safetensors").is_file() else None
 
 
-def _part_fault(folder: Path) -> str | None:
-    for part, name in _SETTINGS.items():
-        if _json(folder / part / name) is None:
-            return f"{folder} is incomplete: {part}/{name} is missing or damaged."
-    if not has_tokenizer(folder):
-        return f"{folder} is incomplete: its tokenizer folder has no vocabulary."
-    for part, stem in _WEIGHTS.items():
-        if (wrong := _weights_fault(folder / part, stem)) is not None:
+def _part_fault(folder: Path, parts: Sequence[str]) -> str | None:
+    for name in (*(f"{part}/config.json" for part in parts), "scheduler/scheduler_config.json"):
+        if _json(folder / name) is None:
+            return f"{folder} is incomplete: {name} is missing or damaged."
+    for part in parts:
+        tokenizer = part.replace("text_encoder", "tokenizer")
+        if tokenizer != part and not has_tokenizer(folder, tokenizer):
+            return f"{folder} is incomplete: its {tokenizer} folder has no vocabulary."
+    for part in parts:
+        if (wrong := _weights_fault(folder / part, _stem(part))) is not None:
             return wrong
     return None
 
 
-def has_tokenizer(folder: Path) -> bool:
+def _stem(part: str) -> str:
+    """How transformers, or diffusers, name a part's weights."""
+    return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
+
+
+def has_tokenizer(folder: Path, name: str = "tokenizer") -> bool:
     """Whether the folder's words can be turned into tokens."""
-    tokenizer = folder / "tokenizer"
+    tokenizer = folder / name
     pair = (tokenizer / "vocab.json").is_file() and (tokenizer / "merges.txt").is_file()
     return pair or (tokenizer / "tokenizer.json").is_file()
 

@@ -7,13 +7,21 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    EulerDiscreteScheduler,
     StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    PreTrainedTokenizerFast,
+)
 
 from loop_studio.diffusion.adapters import LoraShape
+from loop_studio.diffusion.conditioning import TextEncoder
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.transition import NoiseSchedule
 
@@ -28,6 +36,19 @@ SCHEDULE = {
     "clip_sample": False,
     "timestep_spacing": "leading",
 }
+
+TEXT = CLIPTextConfig(
+    vocab_size=258,
+    hidden_size=32,
+    intermediate_size=37,
+    num_attention_heads=4,
+    num_hidden_layers=2,
+    max_position_embeddings=24,
+    projection_dim=32,
+    bos_token_id=0,
+    eos_token_id=1,
+    pad_token_id=1,
+)
 
 
 def tokenizer() -> PreTrainedTokenizerFast:
@@ -74,19 +95,7 @@ def modules(
             latent_channels=4,
             mid_block_add_attention=False,
         )
-        text = CLIPTextModel(
-            CLIPTextConfig(
-                vocab_size=258,
-                hidden_size=32,
-                intermediate_size=37,
-                num_attention_heads=4,
-                num_hidden_layers=2,
-                max_position_embeddings=24,
-                bos_token_id=0,
-                eos_token_id=1,
-                pad_token_id=1,
-            )
-        )
+        text = CLIPTextModel(TEXT)
     return unet, vae, text
 
 
@@ -104,8 +113,7 @@ def policy(
     built = StableDiffusionPolicy(
         unet=unet.to(dtype),
         vae=vae.to(dtype),
-        text_encoder=text.to(dtype),
-        tokenizer=tokenizer(),
+        conditioner=TextEncoder(tokenizer(), text.to(dtype), dtype),
         schedule=NoiseSchedule({**SCHEDULE, "prediction_type": prediction_type}),
         shape=shape,
     )
@@ -137,3 +145,37 @@ def save_folder(folder: Path, prediction_type: str = "epsilon") -> Path:
         requires_safety_checker=False,
     ).save_pretrained(folder)
     return folder
+
+
+def xl_pipeline(*, zero_negative: bool = True, seed: int = 0) -> StableDiffusionXLPipeline:
+    """A tiny SDXL with random weights and, as the real one, a scheduler that is not DDIM's."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(
+            sample_size=8,
+            block_out_channels=(16, 32),
+            layers_per_block=1,
+            norm_num_groups=8,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            transformer_layers_per_block=(1, 2),
+            attention_head_dim=(2, 4),
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            addition_time_embed_dim=8,
+            projection_class_embeddings_input_dim=6 * 8 + 32,
+            cross_attention_dim=64,
+        )
+        _, vae, text = modules(seed=seed)
+        second = CLIPTextModelWithProjection(TEXT)
+    return StableDiffusionXLPipeline(
+        unet=unet,
+        vae=vae,
+        text_encoder=text,
+        text_encoder_2=second,
+        tokenizer=tokenizer(),
+        tokenizer_2=tokenizer(),
+        scheduler=EulerDiscreteScheduler.from_config(SCHEDULE),
+        force_zeros_for_empty_prompt=zero_negative,
+        add_watermarker=False,
+    )

@@ -1,39 +1,65 @@
-"""A folder or a hub id becomes a Stable Diffusion pipeline, or one sentence that says why not."""
+"""A folder or a hub id becomes a pipeline of diffusers, or one sentence that says why not."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
+from loop_studio.diffusion.conditioning import TextEncoder, TwoTextEncoders
 from loop_studio.errors import ModelUnusable
-from loop_studio.model_folder import PIPELINE, variant
+from loop_studio.model_folder import FAMILIES, variant
+
+Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
-def load_pipeline(
-    model: str | Path, dtype: torch.dtype, token: str | None
-) -> StableDiffusionPipeline:
-    """The whole pipeline on the CPU; raises ModelUnusable."""
+def load_pipeline(model: str | Path, dtype: torch.dtype, token: str | None) -> Pipeline:
+    """The whole pipeline on the CPU; raises ModelUnusable.
+
+    An SDXL folder that says `force_upcast` decodes in float32: in half its VAE overflows.
+    """
     try:
         kind = StableDiffusionPipeline.load_config(str(model), token=token).get("_class_name")
-        if kind != PIPELINE:
+        if kind not in FAMILIES:
             raise ModelUnusable(
-                f"{model} is a {kind}; LOOP Studio trains models of the kind {PIPELINE}."
+                f"{model} is a {kind}; LOOP Studio trains models of the kinds "
+                f"{' and '.join(FAMILIES)}."
             )
-        return StableDiffusionPipeline.from_pretrained(
+        is_xl = kind == StableDiffusionXLPipeline.__name__
+        family = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
+        pipeline: Pipeline = family.from_pretrained(
             str(model),
-            safety_checker=None,
             dtype=dtype,
             token=token,
             use_safetensors=True,  # or diffusers reads pickled weights where it finds no other
             variant=variant(Path(model)),
+            **({"add_watermarker": False} if is_xl else {"safety_checker": None}),
         )
+        if is_xl and pipeline.vae.config.force_upcast:
+            pipeline.vae.to(torch.float32)
+        return pipeline
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelUnusable(
             f"The model {model} could not be loaded as Stable Diffusion ({_first(error)}). "
             "Download it again, or make a project with another folder or hub id."
         ) from error
+
+
+def conditioner_of(pipeline: Pipeline) -> TextEncoder:
+    """The texts' way into the pipeline's UNet, with its text encoders where they are now."""
+    unet, one = pipeline.unet, (pipeline.tokenizer, pipeline.text_encoder)
+    if isinstance(pipeline, StableDiffusionPipeline):
+        return TextEncoder(*one, unet.dtype)
+    side = unet.config.sample_size * pipeline.vae_scale_factor
+    return TwoTextEncoders(
+        one,
+        (pipeline.tokenizer_2, pipeline.text_encoder_2),
+        unet.dtype,
+        pixels=(side, side),
+        zero_negative=pipeline.config.force_zeros_for_empty_prompt,
+    )
 
 
 def _first(error: Exception) -> str:

@@ -1,11 +1,10 @@
-"""Stable Diffusion with a LoRA, as a distribution over next latents.
+"""Stable Diffusion or SDXL with a LoRA, as a distribution over next latents.
 
 One function, `_mean_std`, answers for rollout and replay alike, so they cannot disagree.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +16,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import CLIPTextModel, PreTrainedTokenizerBase
 
 from loop_studio.diffusion.adapters import Adapters, LoraShape
-from loop_studio.diffusion.loading import load_pipeline
+from loop_studio.diffusion.conditioning import Conditioner, Conditioning
+from loop_studio.diffusion.loading import conditioner_of, load_pipeline
 from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
@@ -33,8 +32,6 @@ from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
-EMBEDDINGS_KEPT = 1024
-
 
 @dataclass(frozen=True)
 class Rollout:
@@ -46,7 +43,7 @@ class Rollout:
 
 
 class StableDiffusionPolicy:
-    """One loaded model: text encoder, UNet with three adapters, and VAE, all frozen.
+    """One loaded model: text encoders, UNet with three adapters, and VAE, all frozen.
 
     Safe to share between threads: each UNet pass holds the lock with its weights switched on,
     and every random draw comes from a generator of its own trajectory.
@@ -57,21 +54,18 @@ class StableDiffusionPolicy:
         *,
         unet: UNet2DConditionModel,
         vae: AutoencoderKL,
-        text_encoder: CLIPTextModel,
-        tokenizer: PreTrainedTokenizerBase,
+        conditioner: Conditioner,
         schedule: NoiseSchedule,
         shape: LoraShape,
     ) -> None:
         self.unet = unet.eval()
         self.vae = vae.eval().requires_grad_(False)
-        self.text_encoder = text_encoder.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
+        self.conditioner = conditioner
         self.schedule = schedule
         # Asked once: diffusers walks every module to answer, 6 ms each time on the starter.
         self.device = torch.device(unet.device)
         self.dtype: torch.dtype = unet.dtype
         self.adapters = Adapters(unet, shape)
-        self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
         self._steps = lru_cache(maxsize=32)(self._steps_on_device)
 
     @classmethod
@@ -96,8 +90,7 @@ class StableDiffusionPolicy:
         return cls(
             unet=pipeline.unet,
             vae=pipeline.vae,
-            text_encoder=pipeline.text_encoder,
-            tokenizer=pipeline.tokenizer,
+            conditioner=conditioner_of(pipeline),
             schedule=NoiseSchedule(pipeline.scheduler.config),
             shape=shape,
         )
@@ -123,7 +116,7 @@ class StableDiffusionPolicy:
             transitions.sampler,
             self._steps(transitions.sampler).index(transitions.timesteps),
             transitions.latents,
-            self._embed(transitions.prompts),
+            self._condition(transitions.prompts),
             weights,
         )
 
@@ -201,7 +194,7 @@ class StableDiffusionPolicy:
         depend on its company beyond the kernels' last bit.
         """
         steps = self._steps(sampler)
-        embeddings = self._embed(prompts)
+        conditioning = self._condition(prompts)
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         latents = self._noise(generators)
         yield latents, torch.zeros(len(seeds), device=self.device)
@@ -209,7 +202,7 @@ class StableDiffusionPolicy:
             index = torch.full((len(seeds),), s, device=self.device)
             lora_acts = sampler.lora_steps is None or s < sampler.lora_steps
             acting = weights if lora_acts else "base"
-            mean, std = self._mean_std(sampler, index, latents, embeddings, acting)
+            mean, std = self._mean_std(sampler, index, latents, conditioning, acting)
             latents = mean + std.view(-1, 1, 1, 1) * self._noise(generators)
             # Where the floor forbids training, sigma may be 0 and has no density.
             yield latents, log_prob(latents, mean, std.clamp(min=SIGMA_FLOOR))
@@ -228,7 +221,7 @@ class StableDiffusionPolicy:
         sampler: Sampler,
         index: Tensor,
         latents: Tensor,
-        embeddings: Tensor,
+        conditioning: Conditioning,
         weights: Weights,
     ) -> tuple[Tensor, Tensor]:
         """The one transition: guided UNet pass, then DDIM's mean; guidance is one batched pass."""
@@ -237,10 +230,16 @@ class StableDiffusionPolicy:
         inputs = latents.to(self.dtype)
         if guidance_scale > 1:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
-            embeddings = torch.cat([self._embed(("",)).expand_as(embeddings), embeddings])
+            negative = self.conditioner.negative(len(latents))
+            conditioning = Conditioning.batch([negative, conditioning])
         with self.adapters.lock:
             self.adapters.use(weights)
-            output = self.unet(inputs, timesteps, encoder_hidden_states=embeddings).sample.float()
+            output = self.unet(
+                inputs,
+                timesteps,
+                encoder_hidden_states=conditioning.states,
+                added_cond_kwargs=conditioning.added,
+            ).sample.float()
         if guidance_scale > 1:
             unconditional, conditional = output.chunk(2)
             output = guided(unconditional, conditional, guidance_scale)
@@ -250,23 +249,9 @@ class StableDiffusionPolicy:
         drawn = [torch.randn(self.latent_shape, generator=g) for g in generators]
         return torch.stack(drawn).to(self.device)
 
-    def _embed(self, prompts: Sequence[str]) -> Tensor:
-        """Prompt embeddings (B, L, E); each text is encoded once, alone, and kept."""
-        with self.adapters.lock:
-            return torch.cat([self._embedding(prompt) for prompt in prompts])
-
-    def _embedding(self, prompt: str) -> Tensor:
-        if prompt not in self._embeddings:
-            with torch.no_grad():
-                tokens = self.tokenizer(
-                    prompt, padding="max_length", truncation=True, return_tensors="pt"
-                )
-                embedding = self.text_encoder(tokens.input_ids.to(self.device))[0]
-            self._embeddings[prompt] = embedding.to(self.dtype)
-            if len(self._embeddings) > EMBEDDINGS_KEPT:
-                self._embeddings.popitem(last=False)
-        self._embeddings.move_to_end(prompt)
-        return self._embeddings[prompt]
+    def _condition(self, prompts: Sequence[str]) -> Conditioning:
+        with self.adapters.lock:  # the texts kept are shared between threads
+            return self.conditioner(prompts)
 
     def _steps_on_device(self, sampler: Sampler) -> Steps:
         steps = self.schedule.steps(sampler)

@@ -56,7 +56,7 @@ def test_live_archive_and_base_never_move_during_an_update_and_only_the_learner_
     policy = tiny.policy()
     groups = rolled_out(policy)
     learner, others = policy.adapters.state("learner"), frozen(policy)
-    rest = [*policy.vae.parameters(), *policy.text_encoder.parameters()]
+    rest = [*policy.vae.parameters(), *policy.conditioner.encoder.parameters()]
     for _ in train(policy, adamw(policy), groups, CONFIG, seed=0):
         rollout(policy)
         assert same(frozen(policy), others)

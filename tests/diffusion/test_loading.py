@@ -45,7 +45,7 @@ def test_pickled_weights_are_never_read(folder: Path) -> None:
 
 def test_a_pipeline_of_another_kind_is_refused_by_name(folder: Path) -> None:
     index = folder / "model_index.json"
-    kind = {"_class_name": "StableDiffusionXLPipeline"}
+    kind = {"_class_name": "FluxPipeline"}
     index.write_text(json.dumps(json.loads(index.read_text()) | kind))
-    with pytest.raises(ModelUnusable, match="is a StableDiffusionXLPipeline; LOOP Studio trains"):
+    with pytest.raises(ModelUnusable, match="is a FluxPipeline; LOOP Studio trains"):
         load(folder)

@@ -50,7 +50,7 @@ def plain_pipeline(shape: LoraShape) -> StableDiffusionPipeline:
     return StableDiffusionPipeline(
         unet=parts.unet,
         vae=parts.vae,
-        text_encoder=parts.text_encoder,
+        text_encoder=parts.conditioner.encoder,
         tokenizer=parts.tokenizer,
         scheduler=DDIMScheduler(**tiny.SCHEDULE),
         safety_checker=None,

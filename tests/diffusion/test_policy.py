@@ -85,10 +85,10 @@ def test_transitions_of_several_prompts_and_steps_share_one_batch() -> None:
 def test_the_prompt_cache_forgets_the_oldest_and_answers_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("loop_studio.diffusion.policy.EMBEDDINGS_KEPT", 2)
+    monkeypatch.setattr("loop_studio.diffusion.conditioning.TEXTS_KEPT", 2)
     policy = tiny.policy()
     first = policy.sample(["a cat"], [1], SAMPLER, "live")
     for prompt in ("a dog", "a fish", "a tree"):
         policy.sample([prompt], [1], SAMPLER, "live")
-        assert len(policy._embeddings) <= 2
+        assert len(policy.conditioner._kept) <= 2
     assert (policy.sample(["a cat"], [1], SAMPLER, "live") == first).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from loop_studio.jobs import update as job_update
 from loop_studio.jobs.bench import Bench, Stopping
 from loop_studio.storage import groups, jobs, projects, samples, status, updates, versions
 from loop_studio.storage.schema import Job
+from tests import tiny
 from tests.jobs.conftest import SETTINGS, Desk
 
 
@@ -335,3 +337,18 @@ def test_an_update_uses_the_estimator_of_the_settings(
         remembered = updates.past_rewards(desk.db, update.id)
         assert sum(map(len, remembered.values())) == 16 * number
     assert len(taken) == 2 * steps
+
+
+def test_an_sdxl_folder_is_rated_and_trained_like_any_other(desk: Desk, tmp_path: Path) -> None:
+    tiny.xl_pipeline().save_pretrained(tmp_path / "xl")
+    desk.project = projects.create(
+        desk.db, "Large", str(tmp_path / "xl"), [("a cat", []), ("a dog", [])], SETTINGS
+    )
+    desk.rate(3)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert (update.status, update.made_live) == ("succeeded", True)
+    shown = groups.next_for(desk.db, desk.project.id, "ben", [])
+    assert shown is not None
+    assert shown.version == 1

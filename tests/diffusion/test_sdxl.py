@@ -1,0 +1,119 @@
+"""SDXL through the same engine: two encoders, pooled states, sizes, and its own LoRA files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler, StableDiffusionXLPipeline
+from numpy.typing import NDArray
+
+from loop_studio import model_folder
+from loop_studio.diffusion.lora_file import Checkpoint, diffusers_lora, kohya_lora
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.rl.fidelity import replay_deviation
+from loop_studio.rl.types import Sampler
+from tests import tiny
+from tests.diffusion.judging import one_group, rolled_out, update
+
+SAMPLER = Sampler(4, 3.0, 1.0)
+PROMPTS, SEEDS = ["a cat", "a blue dog"], [5, 6]
+
+
+@pytest.fixture(params=[True, False], ids=["zeros", "empty text"])
+def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    tiny.xl_pipeline(zero_negative=request.param).save_pretrained(tmp_path / "xl")
+    return tmp_path / "xl"
+
+
+def load(folder: Path, dtype: torch.dtype = torch.float32) -> StableDiffusionPolicy:
+    policy = StableDiffusionPolicy.load(folder, tiny.SHAPE, device=torch.device("cpu"), dtype=dtype)
+    for number, slot in enumerate(("live", "learner")):
+        tiny.stir(policy, slot, seed=number)
+    return policy
+
+
+def plain(folder: Path) -> StableDiffusionXLPipeline:
+    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
+    pipeline.scheduler = DDIMScheduler.from_config({**tiny.SCHEDULE})
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def pictures(pipeline: StableDiffusionXLPipeline) -> NDArray[np.uint8]:
+    images = pipeline(
+        PROMPTS,
+        num_inference_steps=SAMPLER.num_inference_steps,
+        guidance_scale=SAMPLER.guidance_scale,
+        eta=SAMPLER.eta,
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
+        output_type="np",
+    ).images
+    return (images * 255).round().astype(np.uint8)
+
+
+def largest_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
+    return int(np.abs(first.astype(int) - second.astype(int)).max())
+
+
+def test_the_base_makes_the_very_pictures_of_diffusers(folder: Path) -> None:
+    assert model_folder.fault(folder) is None
+    ours = load(folder).sample(PROMPTS, SEEDS, SAMPLER, "base")
+    assert ours.std() > 5
+    assert largest_difference(ours, pictures(plain(folder))) < 2
+
+
+@pytest.mark.parametrize("kind", ["diffusers", "kohya"])
+def test_a_downloaded_lora_makes_the_studios_pictures_in_diffusers(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    policy = load(folder)
+    ours = policy.sample(PROMPTS, SEEDS, SAMPLER, "live")
+    stored = Checkpoint(policy.adapters.state("live"), tiny.SHAPE, {}, {})
+    data = diffusers_lora(stored, {}) if kind == "diffusers" else kohya_lora(stored, {}, name="x")
+    (tmp_path / "lora.safetensors").write_bytes(data)
+    pipeline = plain(folder)
+    without = pictures(pipeline)
+    pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
+    assert largest_difference(ours, pictures(pipeline)) < 2
+    assert largest_difference(ours, without) >= 20
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("guidance_scale", [1.0, 4.0])
+def test_ratio_is_one_and_an_update_learns(
+    tmp_path: Path, dtype: torch.dtype, guidance_scale: float
+) -> None:
+    tiny.xl_pipeline().save_pretrained(tmp_path / "xl")
+    policy = load(tmp_path / "xl", dtype)
+    sampler = Sampler(6, guidance_scale, 1.0)
+    stored = one_group(policy, "a cat", [1, 2, 3, 4], sampler).trajectories
+    count = stored.log_probs.shape[1]
+    assert [replay_deviation(policy, stored, "live", step=s) for s in range(count)] == [0.0] * count
+    assert replay_deviation(policy, stored, "learner", step=0) > 0
+    before = policy.adapters.state("learner")
+    after = update(policy, rolled_out(policy, sampler=sampler))
+    assert all(not torch.equal(before[name], after[name]) for name in before if "lora_B" in name)
+
+
+def test_in_half_precision_pictures_are_decoded_in_float32_where_the_folder_says_so(
+    tmp_path: Path,
+) -> None:
+    pipeline = tiny.xl_pipeline()
+    assert pipeline.vae.config.force_upcast
+    pipeline.save_pretrained(tmp_path / "xl")
+    policy = load(tmp_path / "xl", torch.float16)
+    assert (policy.vae.dtype, policy.dtype) == (torch.float32, torch.float16)
+    assert policy.sample(["a cat"], [1], SAMPLER, "live").shape == (1, 32, 32, 3)
+
+
+def test_what_is_missing_of_the_second_encoder_is_named(folder: Path) -> None:
+    weights = folder / "text_encoder_2" / "model.safetensors"
+    kept = weights.read_bytes()
+    weights.write_bytes(kept[:-100])
+    assert "text_encoder_2/model.safetensors is truncated" in (model_folder.fault(folder) or "")
+    weights.write_bytes(kept)
+    (folder / "tokenizer_2" / "tokenizer.json").unlink()
+    assert "its tokenizer_2 folder has no vocabulary" in (model_folder.fault(folder) or "")
