@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from io import BytesIO
 
 from PIL import Image as Pictures
 
+from loop_studio.errors import Refused
 from loop_studio.jobs.bench import Bench
 from loop_studio.rewards.model import load
 from loop_studio.storage import groups, jobs, scores
@@ -32,6 +34,12 @@ def score_images(bench: Bench, source: str, images: Sequence[Image]) -> dict[str
         found = model.score(
             [_open(bench, image) for image in lacking], [image.prompt for image in lacking]
         )
+        if not all(map(math.isfinite, found)):
+            raise Refused(
+                f"The reward {source} gave a score that is no number, so none of its scores were "
+                "kept. Choose another reward, or look at the pictures of the group.",
+                "not_finite",
+            )
         rows = [
             (image.id, source, model.version, value)
             for image, value in zip(lacking, found, strict=True)

@@ -201,13 +201,18 @@ def _train(
     if config.step_weights == "noise":
         judged = [_weighted_by_noise(learner.policy, group) for group in judged]
     metrics: dict[str, float] = {}
+    size = loop.micro_batch
     steps = train(learner.policy, learner.optimizer, judged, loop, seed=seed, scaler=learner.scaler)
     for progress in steps:
         metrics |= progress.metrics or {}
+        if progress.micro_batch < size:
+            size = progress.micro_batch
+            log.warning("memory ran out; going on with %d denoising steps per pass", size)
         bench.between(job, "training", progress.step, progress.steps)
     elements = judged[0].trajectories.latents[0, 0].numel()
     metrics["policy/kl_weight"] = loop.kl_weight
-    metrics[KL_TO_BASE] = kl_to_base(learner.policy, judged, config.micro_batch, seed)
+    metrics["policy/micro_batch"] = size
+    metrics[KL_TO_BASE] = kl_to_base(learner.policy, judged, size, seed)
     metrics["policy/clip_range"] = clip_range(config.clip_nats, elements)
     return metrics
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -95,14 +94,6 @@ def by_sampler(batches: Sequence[Batch]) -> list[int]:
     """Indices of `batches` in the order of `micro_batches`: samplers in order of appearance."""
     samplers = list(dict.fromkeys(batch.sampler for batch in batches))
     return sorted(range(len(batches)), key=lambda index: samplers.index(batches[index].sampler))
-
-
-def count_micro_batches(batches: Sequence[Batch], size: int) -> int:
-    """How many batches `micro_batches` will yield."""
-    rows: Counter[Sampler] = Counter()
-    for batch in batches:
-        rows[batch.sampler] += len(batch)
-    return sum(-(-count // size) for count in rows.values())
 
 
 def _join(batches: Sequence[Batch]) -> Batch:

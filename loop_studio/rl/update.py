@@ -5,17 +5,27 @@ they replay faithfully (rl.fidelity), and publishing.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from loop_studio.rl.batch import Batch, by_sampler, count_micro_batches, flatten, micro_batches
+from loop_studio.rl.batch import Batch, by_sampler, flatten, micro_batches
 from loop_studio.rl.gaussian import kl_divergence, log_prob
 from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
 from loop_studio.rl.types import JudgedGroup, Policy
+
+_SUMS = (
+    "policy/loss",
+    "policy/log_ratio_nats",
+    "policy/kl_to_base",
+    "clipped",
+    "pushed",
+    "rows",
+)
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,11 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class Progress:
-    """One micro-batch is done. `metrics` comes with the last one of each optimizer step."""
+    """A micro-batch or an optimizer step is done; `metrics` come with optimizer steps."""
 
-    step: int
+    step: int  # transitions done, over all passes
     steps: int
+    micro_batch: int  # transitions that go through the model at once
     metrics: dict[str, float] | None = None
 
 
@@ -53,19 +64,21 @@ def train(
     seed: int,
     scaler: torch.amp.GradScaler | None = None,
 ) -> Iterator[Progress]:
-    """Maximise the clipped objective over `groups`; yields after every micro-batch.
+    """Maximise the clipped objective over `groups`; yields after every micro-batch and step.
 
     Each pass shuffles whole groups (its own generator, from `seed`) into `minibatches`; each
     minibatch is one optimizer step, accumulated over micro-batches. A minibatch without any
     advantage takes no step, for AdamW's momentum would still move. With a KL penalty the base
-    model's means are computed once, before the first pass, and serve every pass.
+    model's means are computed once, before the first pass, and serve every pass. Where memory runs
+    out, the minibatch is begun again in micro-batches of half the size: the same gradient. A step
+    whose gradient is not finite is skipped and counted; FloatingPointError when all of them are.
     Raises ValueError below two optimizer steps (that is RLOO) unless `single_step` asks for one,
     or without any signal.
     """
     config = config.one_step() if config.single_step else config
     if config.passes * min(config.minibatches, len(groups)) < 2 and not config.single_step:
         raise ValueError("LOOP needs at least two optimizer steps; with one it is RLOO")
-    with_penalty, size = config.kl_weight > 0, config.micro_batch
+    with_penalty = config.kl_weight > 0
     batches = [flatten(group, keep_silent=with_penalty) for group in groups]
     if not any(batch.has_signal for batch in batches):
         raise ValueError("no group has a learning signal")
@@ -74,31 +87,50 @@ def train(
         for minibatch in _minibatches(len(groups), config, seed)
         if any(batches[g].has_signal for g in minibatch)
     ]
-    steps = sum(count_micro_batches([batches[g] for g in chosen], size) for chosen in plan)
-    step = 0
+    rows = sum(len(batches[g]) for chosen in plan for g in chosen)
+    course = _Course(rows + with_penalty * sum(map(len, batches)), config.micro_batch)
     if with_penalty:
-        steps += count_micro_batches(batches, size)
-        for _ in _fill_references(policy, batches, size):
-            step += 1
-            yield Progress(step, steps)
+        yield from course.run(partial(_fill_references, policy, batches))
+    skipped = 0
     for chosen in plan:
-        micros = list(micro_batches([batches[g] for g in chosen], size))
-        tally: dict[str, float] = defaultdict(float)
-        objective = 0.0
-        optimizer.zero_grad(set_to_none=True)
-        for micro in micros:
-            loss = _loss(policy, micro, config, tally) / len(chosen)
-            (loss if scaler is None else scaler.scale(loss)).backward()
-            objective += loss.item()
-            step += 1
-            if micro is not micros[-1]:
-                yield Progress(step, steps)
-        clip_fraction = tally.pop("clipped") / tally.pop("pushed")  # of rows with an advantage
-        metrics = _means(tally, sum(len(micro) for micro in micros))
-        metrics["policy/clip_fraction"] = clip_fraction
-        metrics["policy/loss"] = objective
-        metrics["policy/grad_norm"] = _optimizer_step(policy, optimizer, config, scaler)
-        yield Progress(step, steps, metrics)
+        tally: dict[str, float] = {}
+        minibatch = [batches[g] for g in chosen]
+        accumulate = partial(_accumulate, policy, optimizer, minibatch, config, scaler, tally)
+        yield from course.run(accumulate)
+        norm = _optimizer_step(policy, optimizer, config, scaler)
+        skipped += not math.isfinite(norm)
+        yield course.progress(_metrics(tally, norm) | {"policy/skipped_steps": skipped})
+    if skipped == len(plan):
+        raise FloatingPointError(f"no gradient was finite; the last one's norm is {norm}")
+
+
+@dataclass
+class _Course:
+    """How far an update is, and how many transitions go through the model at once."""
+
+    rows: int
+    size: int
+    done: int = 0
+
+    def progress(self, metrics: dict[str, float] | None = None) -> Progress:
+        return Progress(self.done, self.rows, self.size, metrics)
+
+    def run(self, attempt: Callable[[int], Iterator[int]]) -> Iterator[Progress]:
+        """Exhaust `attempt(size)`, from its start with half the size whenever memory runs out.
+
+        It yields the number of transitions of each micro-batch.
+        """
+        start = self.done
+        while True:
+            try:
+                for rows in attempt(self.size):
+                    self.done += rows
+                    yield self.progress()
+                return
+            except torch.OutOfMemoryError:
+                if self.size == 1:
+                    raise
+            self.done, self.size = start, self.size // 2
 
 
 def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: int) -> float:
@@ -118,6 +150,27 @@ def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: i
         total += kl_divergence(mean, base, std).sum().item()
         count += len(micro)
     return total / count
+
+
+def _accumulate(
+    policy: Policy,
+    optimizer: torch.optim.Optimizer,
+    minibatch: Sequence[Batch],
+    config: LoopConfig,
+    scaler: torch.amp.GradScaler | None,
+    tally: dict[str, float],
+    size: int,
+) -> Iterator[int]:
+    """The gradient of a minibatch of groups, and sums for its metrics; yields per micro-batch."""
+    optimizer.zero_grad(set_to_none=True)
+    tally.clear()
+    tally |= dict.fromkeys(_SUMS, 0.0)
+    for micro in micro_batches(minibatch, size):
+        loss = _loss(policy, micro, config, tally) / len(minibatch)
+        (loss if scaler is None else scaler.scale(loss)).backward()
+        tally["policy/loss"] += loss.item()
+        tally["rows"] += len(micro)
+        yield len(micro)
 
 
 def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, float]) -> Tensor:
@@ -140,8 +193,8 @@ def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, flo
     return loss
 
 
-def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterator[None]:
-    """Put the base model's means into `batches`, in place; yields after every micro-batch.
+def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterator[int]:
+    """Put the base model's means into `batches`, in place; yields per micro-batch.
 
     Full micro-batches run across groups, so that this pass is as quick per sample as training.
     """
@@ -150,15 +203,24 @@ def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterato
         with torch.no_grad():
             mean, _ = policy.transition(micro.to(_device(policy)).transitions, "base")
         means.append(mean.to(micro.latents.device))
-        yield
+        yield len(micro)
     rows = torch.cat(means)
     for g in by_sampler(batches):
         batches[g] = replace(batches[g], reference=rows[: len(batches[g])])
         rows = rows[len(batches[g]) :]
 
 
-def _means(tally: dict[str, float], count: int) -> dict[str, float]:
-    return {name: total / count for name, total in tally.items()}
+def _metrics(tally: dict[str, float], norm: float) -> dict[str, float]:
+    """Means over transitions; nothing of a step that was skipped."""
+    if not math.isfinite(norm):
+        return {}
+    return {
+        "policy/log_ratio_nats": tally["policy/log_ratio_nats"] / tally["rows"],
+        "policy/kl_to_base": tally["policy/kl_to_base"] / tally["rows"],
+        "policy/clip_fraction": tally["clipped"] / tally["pushed"],  # of rows with an advantage
+        "policy/loss": tally["policy/loss"],
+        "policy/grad_norm": norm,
+    }
 
 
 def _optimizer_step(
@@ -169,19 +231,16 @@ def _optimizer_step(
 ) -> float:
     """Unscale in float32, clip the norm, step; returns the norm before it was clipped.
 
-    Raises FloatingPointError, and leaves the weights alone, when the gradient is not finite; a
-    scaler skips such a step by itself and lowers its scale.
+    A gradient that is not finite leaves the weights alone; a scaler then lowers its scale.
     """
     if scaler is not None:
         scaler.unscale_(optimizer)
     norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), config.max_grad_norm)
-    if scaler is None:
-        if not norm.isfinite():
-            raise FloatingPointError(f"the gradient's norm is {norm.item()}")
-        optimizer.step()
-    else:
+    if scaler is not None:
         scaler.step(optimizer)
         scaler.update()
+    elif norm.isfinite():
+        optimizer.step()
     return norm.item()
 
 

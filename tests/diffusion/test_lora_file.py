@@ -51,7 +51,7 @@ def plain_pipeline(shape: LoraShape) -> StableDiffusionPipeline:
         unet=parts.unet,
         vae=parts.vae,
         text_encoder=parts.conditioner.encoder,
-        tokenizer=parts.tokenizer,
+        tokenizer=parts.conditioner.tokenizer,
         scheduler=DDIMScheduler(**tiny.SCHEDULE),
         safety_checker=None,
         feature_extractor=None,

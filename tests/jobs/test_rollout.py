@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from sqlalchemy import select, update
 
 from loop_studio.config import ProjectConfig
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.errors import Refused
 from loop_studio.jobs import rollout
 from loop_studio.jobs.models import drawn_steps_of, sampler_of
+from loop_studio.jobs.score import score_images
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler
-from loop_studio.storage import groups, jobs, projects, status, updates
+from loop_studio.storage import groups, jobs, projects, scores, status, updates
 from loop_studio.storage.schema import Job
 from tests import tiny
 from tests.diffusion.judging import one_group
@@ -116,3 +121,40 @@ def test_a_failure_ends_all_jobs_of_the_pass_and_pauses_the_project(
     assert desk.worker.run_next()
     assert states(desk) == {"succeeded": 2, "failed": 3}
     assert projects.get(desk.db, desk.project.id).generation_error
+
+
+def test_where_memory_runs_out_groups_are_made_in_smaller_passes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sampled = StableDiffusionPolicy.rollouts
+    passes: list[int] = []
+
+    def cramped(self: StableDiffusionPolicy, prompts: list[str], *rest: Any, **options: Any) -> Any:
+        if len(prompts) > 1:
+            raise torch.OutOfMemoryError("injected")
+        passes.append(len(prompts))
+        return sampled(self, prompts, *rest, **options)
+
+    monkeypatch.setattr(StableDiffusionPolicy, "rollouts", cramped)
+    projects.change(desk.db, desk.project.id, settings={"buffer_groups": 6})
+    jobs.refill(desk.db, desk.project.id)
+    desk.work()
+    assert passes == [1] * 6
+    assert states(desk) == {"succeeded": 6}
+
+
+def test_a_score_that_is_no_number_is_refused_and_not_kept(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        version = "1"
+
+        def score(self, images: list[Any], prompts: list[str]) -> list[float]:
+            return [float("nan")] * len(images)
+
+    (group_id,) = desk.rate(1)
+    images = groups.images(desk.db, group_id)
+    monkeypatch.setattr("loop_studio.jobs.score.load", lambda source: Broken())
+    with pytest.raises(Refused, match="gave a score that is no number"):
+        score_images(desk.worker.bench, "clip_score", images)
+    assert scores.of_images(desk.db, [image.id for image in images], "clip_score", "1") == {}
