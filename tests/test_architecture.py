@@ -24,6 +24,7 @@ BELOW: dict[str, set[str]] = {
     "rl": set(),
     "diffusion": {"rl"},
     "starter": {"rl", "diffusion"},
+    "library": {"rl", "diffusion", "starter"},
     "rewards": {"rl", "diffusion", "starter"},
     "storage": set(),
     "ui": {"storage", "rewards.catalogue", "starter"},

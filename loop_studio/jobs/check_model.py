@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from loop_studio.diffusion.recipe import sampler_of
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.models import sampler_of
 from loop_studio.storage import jobs, projects, versions
 from loop_studio.storage.schema import Job
 

@@ -11,11 +11,10 @@ import torch
 
 from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
-from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.recipe import shape_of
 from loop_studio.errors import ModelUnusable
-from loop_studio.rl.types import Sampler
 from loop_studio.settings import STARTER
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 from loop_studio.storage import versions
@@ -37,25 +36,6 @@ def fault(model: str) -> str | None:
     if isinstance(where, str) and model_folder.kind(where) == "hub":
         return None
     return model_folder.fault(Path(where))
-
-
-def sampler_of(config: ProjectConfig) -> Sampler:
-    """How a project samples. The LoRA acts where it is trained: nowhere else can it drift."""
-    return Sampler(
-        config.num_inference_steps,
-        config.guidance_scale,
-        config.eta,
-        lora_steps=_part(config) if config.trained_steps == "high_noise" else None,
-    )
-
-
-def drawn_steps_of(config: ProjectConfig) -> int | None:
-    """How many steps per trajectory its rollouts draw for training; None for all they may."""
-    return _part(config) if config.trained_steps == "random" else None
-
-
-def _part(config: ProjectConfig) -> int:
-    return max(1, round(config.trained_fraction * config.num_inference_steps))
 
 
 @dataclass(frozen=True)
@@ -147,11 +127,6 @@ class Models:
     @staticmethod
     def _content(version: Version, config: ProjectConfig) -> str:
         return f"{version.id} {shape_of(config)}" if version.number == 0 else version.id
-
-
-def shape_of(config: ProjectConfig) -> LoraShape:
-    """The adapter that versions grown from the base get."""
-    return LoraShape(config.lora_rank, config.lora_alpha, config.lora_targets)
 
 
 def _seed(text: str) -> int:

@@ -15,9 +15,9 @@ import torch
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
+from loop_studio.diffusion.recipe import drawn_steps_of, sampler_of
 from loop_studio.jobs import pictures
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.storage import groups, projects, prompts, versions, workers
 from loop_studio.storage.files import new_key
 from loop_studio.storage.schema import Job

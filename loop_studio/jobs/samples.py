@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import product
 from statistics import fmean, stdev
 
+from loop_studio.diffusion.recipe import sampler_of
 from loop_studio.jobs import pictures
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.models import sampler_of
 from loop_studio.jobs.score import score_images
 from loop_studio.rewards.catalogue import CATALOGUE
 from loop_studio.rl.types import Weights

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -17,15 +17,15 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.lora_file import Checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.recipe import loop_of, sampler_of, step_weighted
 from loop_studio.errors import NotFound, Refused, Unfaithful
 from loop_studio.estimators import SINGLE_STEP
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
-from loop_studio.jobs.models import sampler_of
 from loop_studio.rl.fidelity import replay_deviation, tolerance
-from loop_studio.rl.objective import brake, clip_range
+from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
-from loop_studio.rl.update import LoopConfig, kl_to_base, train
+from loop_studio.rl.update import kl_to_base, train
 from loop_studio.storage import groups, projects, updates, versions
 from loop_studio.storage.files import StoredFile, new_key
 from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput, Version
@@ -139,12 +139,6 @@ def _judged_group(bench: Bench, group: Group, rows: Sequence[UpdateInput]) -> Ju
     return JudgedGroup(group.id, trajectories, advantages, members.long())
 
 
-def _weighted_by_noise(policy: StableDiffusionPolicy, group: JudgedGroup) -> JudgedGroup:
-    stored = group.trajectories
-    weights = policy.trainable_steps(stored.sampler).noise_weights.cpu()
-    return replace(group, step_weights=weights[: stored.log_probs.shape[1]])
-
-
 @dataclass(frozen=True)
 class Learner:
     """What moves in an update: the policy's learner, its optimizer and fp16's loss scale."""
@@ -189,17 +183,8 @@ def _train(
     seed: int,
 ) -> dict[str, float]:
     """Drive the generator; returns the metrics of the last optimizer step, and KL to base."""
-    loop = LoopConfig(
-        passes=config.passes,
-        minibatches=config.minibatches,
-        single_step=config.estimator in SINGLE_STEP,
-        clip_nats=config.clip_nats,
-        kl_weight=brake(config.kl_weight, config.kl_budget, learner.kl_to_base),
-        max_grad_norm=config.max_grad_norm,
-        micro_batch=config.micro_batch,
-    )
-    if config.step_weights == "noise":
-        judged = [_weighted_by_noise(learner.policy, group) for group in judged]
+    loop = loop_of(config, learner.kl_to_base)
+    judged = step_weighted(learner.policy, judged, config)
     metrics: dict[str, float] = {}
     size = loop.micro_batch
     steps = train(learner.policy, learner.optimizer, judged, loop, seed=seed, scaler=learner.scaler)

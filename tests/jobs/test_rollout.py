@@ -12,9 +12,9 @@ from sqlalchemy import select, update
 
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.recipe import drawn_steps_of, sampler_of
 from loop_studio.errors import Refused
 from loop_studio.jobs import rollout
-from loop_studio.jobs.models import drawn_steps_of, sampler_of
 from loop_studio.jobs.score import score_images
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler

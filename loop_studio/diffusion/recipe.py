@@ -1,0 +1,68 @@
+"""What a project's settings mean to the engine: the studio and the library read them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from loop_studio.config import ProjectConfig
+from loop_studio.diffusion.adapters import LoraShape
+from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.estimators import SINGLE_STEP
+from loop_studio.rl.objective import brake
+from loop_studio.rl.types import JudgedGroup, Sampler
+from loop_studio.rl.update import LoopConfig
+
+
+def sampler_of(config: ProjectConfig) -> Sampler:
+    """How a project samples. The LoRA acts where it is trained: nowhere else can it drift."""
+    return Sampler(
+        config.num_inference_steps,
+        config.guidance_scale,
+        config.eta,
+        lora_steps=_part(config) if config.trained_steps == "high_noise" else None,
+    )
+
+
+def drawn_steps_of(config: ProjectConfig) -> int | None:
+    """How many steps per trajectory its rollouts draw for training; None for all they may."""
+    return _part(config) if config.trained_steps == "random" else None
+
+
+def shape_of(config: ProjectConfig) -> LoraShape:
+    """The adapter that versions grown from the base get."""
+    return LoraShape(config.lora_rank, config.lora_alpha, config.lora_targets)
+
+
+def loop_of(config: ProjectConfig, kl_to_base: float) -> LoopConfig:
+    """The numbers of an update that starts `kl_to_base` nats per step from the base model."""
+    return LoopConfig(
+        passes=config.passes,
+        minibatches=config.minibatches,
+        single_step=config.estimator in SINGLE_STEP,
+        clip_nats=config.clip_nats,
+        kl_weight=brake(config.kl_weight, config.kl_budget, kl_to_base),
+        max_grad_norm=config.max_grad_norm,
+        micro_batch=config.micro_batch,
+    )
+
+
+def step_weighted(
+    policy: StableDiffusionPolicy, groups: Sequence[JudgedGroup], config: ProjectConfig
+) -> list[JudgedGroup]:
+    """The groups with what each trained step counts, as `step_weights` says."""
+    if config.step_weights == "alike":
+        return list(groups)
+    return [
+        replace(
+            group,
+            step_weights=policy.trainable_steps(group.trajectories.sampler).noise_weights.cpu()[
+                : group.trajectories.log_probs.shape[1]
+            ],
+        )
+        for group in groups
+    ]
+
+
+def _part(config: ProjectConfig) -> int:
+    return max(1, round(config.trained_fraction * config.num_inference_steps))
