@@ -27,7 +27,7 @@ from loop_studio.diffusion.recipe import (
 from loop_studio.errors import Invalid
 from loop_studio.estimators import Judged, estimate
 from loop_studio.rl.types import JudgedGroup
-from loop_studio.rl.update import kl_to_base, train
+from loop_studio.rl.update import kl_to, train
 from loop_studio.settings import STARTER
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 
@@ -120,7 +120,7 @@ class Loop:
         )
         for progress in steps:
             metrics |= progress.metrics or {}
-        self._kl_to_base = kl_to_base(self.policy, judged, loop.micro_batch, self.updates)
+        self._kl_to_base = kl_to(self.policy, judged, "base", loop.micro_batch, self.updates)
         self.policy.adapters.copy("learner", "live")
         for one in judgements:
             self._past.setdefault((one.source, one.prompt_id), []).extend(one.rewards)

@@ -9,6 +9,7 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.estimators import SINGLE_STEP
+from loop_studio.rl.late import LateRatings
 from loop_studio.rl.objective import brake
 from loop_studio.rl.types import JudgedGroup, Sampler
 from loop_studio.rl.update import LoopConfig
@@ -34,7 +35,9 @@ def shape_of(config: ProjectConfig) -> LoraShape:
     return LoraShape(config.lora_rank, config.lora_alpha, config.lora_targets)
 
 
-def loop_of(config: ProjectConfig, kl_to_base: float) -> LoopConfig:
+def loop_of(
+    config: ProjectConfig, kl_to_base: float, late: LateRatings | None = None
+) -> LoopConfig:
     """The numbers of an update that starts `kl_to_base` nats per step from the base model."""
     return LoopConfig(
         passes=config.passes,
@@ -44,6 +47,7 @@ def loop_of(config: ProjectConfig, kl_to_base: float) -> LoopConfig:
         kl_weight=brake(config.kl_weight, config.kl_budget, kl_to_base),
         max_grad_norm=config.max_grad_norm,
         micro_batch=config.micro_batch,
+        late=late or LateRatings(),
     )
 
 

@@ -25,7 +25,7 @@ from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.rl.fidelity import replay_deviation, tolerance
 from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
-from loop_studio.rl.update import kl_to_base, train
+from loop_studio.rl.update import kl_to, train
 from loop_studio.storage import groups, projects, updates, versions
 from loop_studio.storage.files import StoredFile, new_key
 from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput, Version
@@ -197,7 +197,7 @@ def _train(
     elements = judged[0].trajectories.latents[0, 0].numel()
     metrics["policy/kl_weight"] = loop.kl_weight
     metrics["policy/micro_batch"] = size
-    metrics[KL_TO_BASE] = kl_to_base(learner.policy, judged, size, seed)
+    metrics[KL_TO_BASE] = kl_to(learner.policy, judged, "base", size, seed)
     metrics["policy/clip_range"] = clip_range(config.clip_nats, elements)
     return metrics
 

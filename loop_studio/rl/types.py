@@ -53,6 +53,7 @@ class JudgedGroup:
     advantages: Tensor  # (J, k) float64, times the source's weight; 0 where not judged
     members: Tensor  # (J,) int64, m_j: images that judgement j covers
     step_weights: Tensor | None = None  # (S,) of each step in an image's mean; None: alike
+    lag: int = 0  # updates between its version and the one that this update starts from
 
     def pushes(self) -> tuple[Tensor, Tensor]:
         """Sum over judgements of A_ij / (J m_j), upward and downward parts apart: (k,), (k,).

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -15,8 +15,9 @@ from torch import Tensor
 
 from loop_studio.rl.batch import Batch, by_sampler, flatten, micro_batches
 from loop_studio.rl.gaussian import kl_divergence, log_prob
+from loop_studio.rl.late import LateRatings, treat
 from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
-from loop_studio.rl.types import JudgedGroup, Policy
+from loop_studio.rl.types import JudgedGroup, Policy, Weights
 
 _SUMS = (
     "policy/loss",
@@ -39,6 +40,7 @@ class LoopConfig:
     kl_weight: float = 0.0
     max_grad_norm: float = 1.0
     micro_batch: int = 16
+    late: LateRatings = field(default_factory=LateRatings)
 
     def one_step(self) -> LoopConfig:
         """The same with a single pass over a single minibatch."""
@@ -89,6 +91,13 @@ def train(
     ]
     rows = sum(len(batches[g]) for chosen in plan for g in chosen)
     course = _Course(rows + with_penalty * sum(map(len, batches)), config.micro_batch)
+    late = [g for g, group in enumerate(groups) if group.lag > 0]
+    if late and config.late.treatment != "stored":
+        treated = [batches[g] for g in late]
+        course.rows += sum(map(len, treated))
+        yield from course.run(partial(treat, policy, treated, config.late))
+        for g, batch in zip(late, treated, strict=True):
+            batches[g] = batch
     if with_penalty:
         yield from course.run(partial(_fill_references, policy, batches))
     skipped = 0
@@ -133,8 +142,10 @@ class _Course:
             self.done, self.size = start, self.size // 2
 
 
-def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: int) -> float:
-    """KL from the learner to the base in true nats per step, averaged over trajectories.
+def kl_to(
+    policy: Policy, groups: Sequence[JudgedGroup], reference: Weights, size: int, seed: int
+) -> float:
+    """KL from the learner to other weights in true nats per step, averaged over trajectories.
 
     One trained step of each trajectory, drawn uniformly: an unbiased estimate of the mean over
     all of them at a fraction of the cost.
@@ -146,8 +157,8 @@ def kl_to_base(policy: Policy, groups: Sequence[JudgedGroup], size: int, seed: i
         micro = micro.to(_device(policy))
         with torch.no_grad():
             mean, std = policy.transition(micro.transitions, "learner")
-            base, _ = policy.transition(micro.transitions, "base")
-        total += kl_divergence(mean, base, std).sum().item()
+            other, _ = policy.transition(micro.transitions, reference)
+        total += kl_divergence(mean, other, std).sum().item()
         count += len(micro)
     return total / count
 

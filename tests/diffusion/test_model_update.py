@@ -16,7 +16,7 @@ from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.judgement import leave_one_out
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
-from loop_studio.rl.update import LoopConfig, kl_to_base, train
+from loop_studio.rl.update import LoopConfig, kl_to, train
 from tests import tiny
 from tests.diffusion.judging import adamw, one_group, rolled_out, update
 
@@ -60,9 +60,9 @@ def test_the_first_step_of_an_update_starts_at_ratio_one() -> None:
 def test_kl_to_base_is_zero_without_an_adapter_and_positive_with_one() -> None:
     policy = tiny.policy()
     groups = rolled_out(policy)
-    assert kl_to_base(policy, groups, 16, seed=0) > 1e-3
+    assert kl_to(policy, groups, "base", 16, seed=0) > 1e-3
     policy.adapters.reset("learner", tiny.SHAPE, seed=0)
-    assert kl_to_base(policy, groups, 16, seed=0) == 0
+    assert kl_to(policy, groups, "base", 16, seed=0) == 0
 
 
 def test_a_penalty_keeps_the_learner_closer_to_the_base() -> None:
@@ -72,7 +72,7 @@ def test_a_penalty_keeps_the_learner_closer_to_the_base() -> None:
         groups = rolled_out(policy, 1, sampler=QUICK)
         config = LoopConfig(passes=4, minibatches=1, kl_weight=kl_weight)
         update(policy, groups, config, optimizer=adamw(policy, 2e-3))
-        distances.append(kl_to_base(policy, groups, 16, seed=0))
+        distances.append(kl_to(policy, groups, "base", 16, seed=0))
     assert distances[1] < 0.8 * distances[0]
 
 

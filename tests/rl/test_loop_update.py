@@ -17,7 +17,7 @@ from loop_studio.judgement import leave_one_out
 from loop_studio.rl.batch import flatten
 from loop_studio.rl.objective import clip_range, clipped_surrogate
 from loop_studio.rl.types import JudgedGroup, Sampler
-from loop_studio.rl.update import LoopConfig, kl_to_base, train
+from loop_studio.rl.update import LoopConfig, kl_to, train
 from tests.rl.walk import SAMPLER, Walk, judged, moved_walk, simple_groups
 
 ELEMENTS = 3
@@ -222,9 +222,9 @@ def test_kl_to_base_is_zero_at_the_base_and_exact_in_nats_on_one_step() -> None:
     x = torch.cat([group.trajectories.latents[:, 0] for group in groups])
     apart = walk.learner[0, 0] + walk.learner[1, 0] * x.tanh()
     expected = ((apart**2).flatten(1).sum(1) / (2 * 0.5**2)).mean().item()
-    assert kl_to_base(walk, groups, 5, seed=0) == pytest.approx(expected, rel=1e-12)
+    assert kl_to(walk, groups, "base", 5, seed=0) == pytest.approx(expected, rel=1e-12)
     walk.base = walk.learner.detach().clone()
-    assert kl_to_base(walk, groups, 5, seed=0) == 0
+    assert kl_to(walk, groups, "base", 5, seed=0) == 0
 
 
 def test_kl_to_base_drawn_at_one_step_each_is_an_unbiased_estimate_of_the_mean() -> None:
@@ -235,7 +235,7 @@ def test_kl_to_base_drawn_at_one_step_each_is_an_unbiased_estimate_of_the_mean()
     drift, bend = walk.learner.detach().flip(1)  # steps run from the last timestep down
     apart = drift[None] + bend[None] * x.tanh()
     exact = (apart**2).flatten(2).sum(2) / (2 * walk.std.flip(0) ** 2)
-    drawn = torch.tensor([kl_to_base(walk, groups, 8, seed=s) for s in range(200)])
+    drawn = torch.tensor([kl_to(walk, groups, "base", 8, seed=s) for s in range(200)])
     error = drawn.std().item() / len(drawn) ** 0.5
     assert drawn.mean().item() == pytest.approx(exact.mean().item(), abs=4 * error)
     assert 0 < error < 0.05 * exact.mean().item()
