@@ -32,9 +32,8 @@ import torch
 
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
-from loop_studio.diffusion.recipe import sampler_of
+from loop_studio.diffusion.recipe import groups_per_pass, sampler_of
 from loop_studio.jobs.autopilot import make_worker
-from loop_studio.jobs.rollout import groups_per_pass
 from loop_studio.rl.types import Weights
 from loop_studio.settings import STARTER, TUNING, Settings
 from loop_studio.starter.prompts import STARTER_PROMPTS

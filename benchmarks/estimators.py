@@ -60,7 +60,7 @@ def gradients(estimator: Estimator, rho: float, k: int, updates: int, seed: int)
         pushes = np.array(estimate(estimator, judged, past))
         found[update] = (pushes[..., None] * x).mean((0, 1)) / ELEMENTS
         for one in judged:
-            key = one.source, one.prompt_id
+            key = one.judge, one.prompt_id
             past[key] = [*past[key], *one.rewards][-PROMPT_MEMORY:]
     return found
 

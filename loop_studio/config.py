@@ -138,8 +138,8 @@ class ProjectConfig:
             raise Invalid(_sentence(error)) from None
         if config.passes * config.minibatches < 2 and config.estimator not in SINGLE_STEP:
             raise Invalid(
-                "passes x minibatches must be at least 2: with a single optimizer step LOOP is "
-                "RLOO; for that, set estimator to rloo."
+                f"passes x minibatches must be at least 2 for {config.estimator}: with a single "
+                "optimizer step LOOP is RLOO; for that, set estimator to rloo."
             )
         return config
 

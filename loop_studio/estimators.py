@@ -42,14 +42,19 @@ GRPO_EPSILON = 1e-4
 class Judged:
     """One judgement: rewards (m,) that one rater or source gave to images of one prompt."""
 
-    source: str
+    judge: str  # see `judge_of`
     prompt_id: str
     mode: str  # a gesture, or `score`
     rewards: tuple[float, ...]
 
 
 Past = Mapping[tuple[str, str], Sequence[float]]
-"""Rewards of earlier updates by (source, prompt), oldest first."""
+"""Rewards of earlier updates by (judge, prompt), oldest first."""
+
+
+def judge_of(source: str, rater_id: str | None, mode: str) -> str:
+    """Who judged and how: rewards of two raters, sources or gestures are never pooled."""
+    return f"{source}/{rater_id or ''}/{mode}"
 
 
 def estimate(
@@ -79,13 +84,13 @@ def no_baseline(judgements: Sequence[Judged], past: Past) -> list[list[float]]:
 
 
 def batch_baseline(judgements: Sequence[Judged], past: Past) -> list[list[float]]:
-    """A_i = r_i - mean over all N rewards of the source in this update.
+    """A_i = r_i - mean over all N rewards of the judge in this update.
 
     As each r_i is part of its own baseline, the expected gradient is (N - 1)/N of the true one.
     Source: REINFORCE with a baseline (Williams 1992).
     """
-    means = {source: fmean(rewards) for source, rewards in _by_source(judgements).items()}
-    return [[reward - means[judged.source] for reward in judged.rewards] for judged in judgements]
+    means = {judge: _mean(rewards) for judge, rewards in _by_judge(judgements).items()}
+    return [[reward - means[judged.judge] for reward in judged.rewards] for judged in judgements]
 
 
 def running_statistics(judgements: Sequence[Judged], past: Past) -> list[list[float]]:
@@ -99,14 +104,14 @@ def running_statistics(judgements: Sequence[Judged], past: Past) -> list[list[fl
     for key, rewards in past.items():
         remembered[key] += rewards
     for judged in judgements:
-        remembered[judged.source, judged.prompt_id] += judged.rewards
-    of_update = _by_source(judgements)
+        remembered[judged.judge, judged.prompt_id] += judged.rewards
+    of_update = _by_judge(judgements)
     found = []
     for judged in judgements:
-        memory = remembered[judged.source, judged.prompt_id][-PROMPT_MEMORY:]
+        memory = remembered[judged.judge, judged.prompt_id][-PROMPT_MEMORY:]
         if len(memory) < PROMPT_LEAST:
-            memory = of_update[judged.source]
-        mean, std = fmean(memory), pstdev(memory) + PPO_EPSILON
+            memory = of_update[judged.judge]
+        mean, std = _mean(memory), pstdev(memory) + PPO_EPSILON
         found.append([_clip((reward - mean) / std) for reward in judged.rewards])
     return found
 
@@ -115,13 +120,13 @@ def group_standardised(judgements: Sequence[Judged], past: Past) -> list[list[fl
     """A_i = (r_i - group mean) / (group std + 1e-4), the std over m, not m - 1.
 
     Every group counts alike however little its rewards differ: biased in direction across prompts
-    of unequal spread. Source: GRPO (Shao et al. 2024), eq. 3; DanceGRPO's epsilon.
+    of unequal spread. Source: GRPO (Shao et al. 2024), eq. 3; its std is left
+    without an epsilon there.
     """
     found = []
     for judged in judgements:
-        mean, std = fmean(judged.rewards), pstdev(judged.rewards) + GRPO_EPSILON
-        equal = len(set(judged.rewards)) == 1
-        found.append([0.0 if equal else (reward - mean) / std for reward in judged.rewards])
+        mean, std = _mean(judged.rewards), pstdev(judged.rewards) + GRPO_EPSILON
+        found.append([(reward - mean) / std for reward in judged.rewards])
     return found
 
 
@@ -135,11 +140,16 @@ _ESTIMATORS: dict[Estimator, Callable[[Sequence[Judged], Past], list[list[float]
 }
 
 
-def _by_source(judgements: Sequence[Judged]) -> dict[str, list[float]]:
+def _by_judge(judgements: Sequence[Judged]) -> dict[str, list[float]]:
     found: dict[str, list[float]] = defaultdict(list)
     for judged in judgements:
-        found[judged.source] += judged.rewards
+        found[judged.judge] += judged.rewards
     return found
+
+
+def _mean(rewards: Sequence[float]) -> float:
+    """The mean, without rounding where all are equal: no signal must be exactly none."""
+    return rewards[0] if len(set(rewards)) == 1 else fmean(rewards)
 
 
 def _clip(advantage: float) -> float:

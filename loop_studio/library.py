@@ -18,14 +18,14 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.lora_file import Checkpoint, diffusers_lora
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.diffusion.recipe import (
-    drawn_steps_of,
+    groups_per_pass,
     loop_of,
-    sampler_of,
+    sample_groups,
     shape_of,
     step_weighted,
 )
 from loop_studio.errors import Invalid
-from loop_studio.estimators import Judged, estimate
+from loop_studio.estimators import Judged, estimate, judge_of
 from loop_studio.rl.types import JudgedGroup
 from loop_studio.rl.update import kl_to, train
 from loop_studio.settings import STARTER
@@ -59,7 +59,8 @@ def load_policy(
 class Loop:
     """Rollouts and updates of one policy, as the studio's worker does them.
 
-    `config` holds the same settings as a project's; `seed` decides every random draw.
+    `config` holds the same settings as a project's; give `load_policy` the same. `seed` decides
+    every random draw here.
     """
 
     def __init__(
@@ -75,31 +76,35 @@ class Loop:
         self._seeds = torch.Generator().manual_seed(seed)
         self._kl_to_base = 0.0
         self._past: dict[tuple[str, str], list[float]] = {}
-        halves = self.config.precision == "float16"
+        halves = policy.dtype == torch.float16
         self._scaler = torch.amp.GradScaler(policy.device.type) if halves else None
         self._optimizer = torch.optim.AdamW(
             policy.parameters(), lr=self.config.learning_rate, weight_decay=0.0
         )
 
     def rollouts(self, prompts: Sequence[str]) -> list[Rollout]:
-        """A group of k images per prompt under the live weights, all in the same UNet passes."""
-        k = self.config.group_size
+        """A group of k images per prompt under the live weights, as many to a pass as fit."""
+        k, together = self.config.group_size, groups_per_pass(self.config)
         seeds = torch.randint(2**31, (len(prompts), k), generator=self._seeds).tolist()
-        return self.policy.rollouts(
-            prompts, seeds, sampler_of(self.config), drawn_steps=drawn_steps_of(self.config)
-        )
+        made: list[Rollout] = []
+        for start in range(0, len(prompts), together):
+            part = slice(start, start + together)
+            made += sample_groups(self.policy, prompts[part], seeds[part], self.config)
+        return made
 
     def update(
         self, groups: Sequence[Rollout], rewards: Sequence[Sequence[float]]
     ) -> dict[str, float]:
         """One update on a reward per image, (G, k); the next rollouts use it. Returns its metrics.
 
-        Raises Invalid unless there is one finite reward per image, and ValueError where all
-        rewards of every group are equal.
+        Rewards are weighed against the KL penalty as they are: scale them to a standard deviation
+        of about 1 within a group. Raises Invalid unless there is one finite reward per image, and
+        ValueError where no group has a signal, or LOOP would take fewer than two steps.
         """
         _check(groups, rewards)
+        judge = judge_of("reward", None, "score")
         judgements = [
-            Judged("reward", group.trajectories.prompt, "score", tuple(map(float, own)))
+            Judged(judge, group.trajectories.prompt, "score", tuple(map(float, own)))
             for group, own in zip(groups, rewards, strict=True)
         ]
         pushes = estimate(self.config.estimator, judgements, self._past)
@@ -115,15 +120,16 @@ class Loop:
         judged = step_weighted(self.policy, judged, self.config)
         loop = loop_of(self.config, self._kl_to_base)
         metrics: dict[str, float] = {}
-        steps = train(
-            self.policy, self._optimizer, judged, loop, seed=self.updates, scaler=self._scaler
-        )
-        for progress in steps:
+        size, seed = loop.micro_batch, int(torch.randint(2**31, (), generator=self._seeds))
+        for progress in train(
+            self.policy, self._optimizer, judged, loop, seed=seed, scaler=self._scaler
+        ):
             metrics |= progress.metrics or {}
-        self._kl_to_base = kl_to(self.policy, judged, "base", loop.micro_batch, self.updates)
+            size = progress.micro_batch
+        self._kl_to_base = kl_to(self.policy, judged, "base", size, seed)
         self.policy.adapters.copy("learner", "live")
         for one in judgements:
-            self._past.setdefault((one.source, one.prompt_id), []).extend(one.rewards)
+            self._past.setdefault((one.judge, one.prompt_id), []).extend(one.rewards)
         self.updates += 1
         return metrics | {"policy/kl_to_base": self._kl_to_base}
 

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from benchmarks.estimators import Reading, gradients, reading
-from loop_studio.estimators import SINGLE_STEP, STANDARDISED, Estimator, Judged, estimate
+from loop_studio.estimators import (
+    SINGLE_STEP,
+    STANDARDISED,
+    Estimator,
+    Judged,
+    estimate,
+    judge_of,
+)
 
 UPDATES = 1200
 
 
-def judged(*rewards: float, mode: str = "score", prompt: str = "p", source: str = "s") -> Judged:
-    return Judged(source, prompt, mode, rewards)
+def judged(*rewards: float, mode: str = "score", prompt: str = "p", judge: str = "s") -> Judged:
+    return Judged(judge, prompt, mode, rewards)
 
 
 @pytest.mark.parametrize(
@@ -47,12 +54,27 @@ def test_ppo_standardises_by_the_last_32_rewards_of_a_prompt() -> None:
     assert found == pytest.approx([(1 - mean) / std, (3 - mean) / std], abs=1e-5)
 
 
-def test_ppo_clips_and_keeps_sources_apart() -> None:
+def test_ppo_clips_and_keeps_judges_apart() -> None:
     past = {("s", "p"): [0.0, 0.1] * 16, ("t", "p"): [500.0] * 32}
     assert estimate("ppo", [judged(0.05, 9.0)], past)[0][1] > 4.9  # an outlier, held at 5
     low = {("s", "p"): [0.0, 0.001] * 16}
     many = estimate("ppo", [judged(0.0, 0.001, *[0.0] * 28, 50.0, -50.0)], low)[0]
     assert max(map(abs, many)) <= 5.0
+
+
+@pytest.mark.parametrize("estimator", ["ppo", "reinforce_baseline"])
+def test_a_lenient_and_a_strict_rater_are_not_pooled(estimator: Estimator) -> None:
+    ann = judged(1.0, 1.0, 0.75, 1.0, judge=judge_of("human", "ann", "stars"))
+    ben = judged(0.0, 0.25, 0.0, 0.0, judge=judge_of("human", "ben", "stars"))
+    for found in estimate(estimator, [ann, ben]):
+        assert min(found) < 0 < max(found)
+
+
+@pytest.mark.parametrize("estimator", ["loop", "rloo", "reinforce_baseline", "ppo", "grpo"])
+def test_equal_rewards_push_exactly_nothing(estimator: Estimator) -> None:
+    for hundredths in range(1, 100):
+        same = [judged(*[hundredths / 100] * 4)] * 5
+        assert estimate(estimator, same) == [[0.0] * 4] * 5
 
 
 @pytest.mark.parametrize("estimator", get_args(Estimator))

@@ -37,6 +37,11 @@ def load_pipeline(model: str | Path, dtype: torch.dtype, token: str | None) -> P
             variant=variant(Path(model)),
             **({"add_watermarker": False} if is_xl else {"safety_checker": None}),
         )
+        if getattr(pipeline.vae.config, "latents_mean", None) is not None:
+            raise ModelUnusable(
+                f"{model} has a VAE with latents_mean, which the studio does not decode; choose "
+                "another model."
+            )
         if is_xl and pipeline.vae.config.force_upcast:
             pipeline.vae.to(torch.float32)
         return pipeline
@@ -52,12 +57,13 @@ def conditioner_of(pipeline: Pipeline) -> TextEncoder:
     unet, one = pipeline.unet, (pipeline.tokenizer, pipeline.text_encoder)
     if isinstance(pipeline, StableDiffusionPipeline):
         return TextEncoder(*one, unet.dtype)
-    side = unet.config.sample_size * pipeline.vae_scale_factor
+    size = unet.config.sample_size
+    height, width = (size, size) if isinstance(size, int) else size
     return TwoTextEncoders(
         one,
         (pipeline.tokenizer_2, pipeline.text_encoder_2),
         unet.dtype,
-        pixels=(side, side),
+        pixels=(height * pipeline.vae_scale_factor, width * pipeline.vae_scale_factor),
         zero_negative=pipeline.config.force_zeros_for_empty_prompt,
     )
 

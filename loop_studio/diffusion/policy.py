@@ -32,6 +32,8 @@ from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
+DECODED_AT_ONCE = 4  # a VAE needs more memory per picture than the UNet, and gains nothing by more
+
 
 @dataclass(frozen=True)
 class Rollout:
@@ -210,8 +212,9 @@ class StableDiffusionPolicy:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         """Latents (B, C, H, W) to RGB images (B, H, W, 3)."""
-        scaled = latents / self.vae.config.scaling_factor
-        pixels = self.vae.decode(scaled.to(self.vae.dtype)).sample.float()
+        scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
+        parts = [self.vae.decode(part).sample.float() for part in scaled.split(DECODED_AT_ONCE)]
+        pixels = torch.cat(parts)
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         images: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).cpu().numpy()
         return images
@@ -230,7 +233,8 @@ class StableDiffusionPolicy:
         inputs = latents.to(self.dtype)
         if guidance_scale > 1:
             inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
-            negative = self.conditioner.negative(len(latents))
+            with self.adapters.lock:
+                negative = self.conditioner.negative(len(latents))
             conditioning = Conditioning.batch([negative, conditioning])
         with self.adapters.lock:
             self.adapters.use(weights)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.adapters import LoraShape
-from loop_studio.diffusion.policy import StableDiffusionPolicy
+from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.estimators import SINGLE_STEP
 from loop_studio.rl.late import LateRatings
 from loop_studio.rl.objective import brake
@@ -28,6 +30,40 @@ def sampler_of(config: ProjectConfig) -> Sampler:
 def drawn_steps_of(config: ProjectConfig) -> int | None:
     """How many steps per trajectory its rollouts draw for training; None for all they may."""
     return _part(config) if config.trained_steps == "random" else None
+
+
+def groups_per_pass(config: ProjectConfig) -> int:
+    """How many groups are sampled together.
+
+    Twice the rows of an update's passes: without gradients they need less than half the memory. In
+    half precision one: there a replay in another batch shape strays too far from its rollout.
+    """
+    if config.precision != "float32":
+        return 1
+    return max(1, 2 * config.micro_batch // config.group_size)
+
+
+def sample_groups(
+    policy: StableDiffusionPolicy,
+    prompts: Sequence[str],
+    seeds: Sequence[Sequence[int]],
+    config: ProjectConfig,
+) -> list[Rollout]:
+    """A group per prompt under the live weights, all in the same passes; where memory runs out,
+    in halves.
+    """
+    try:
+        return policy.rollouts(
+            prompts, seeds, sampler_of(config), drawn_steps=drawn_steps_of(config)
+        )
+    except torch.OutOfMemoryError:
+        if len(prompts) == 1:
+            raise
+    half = len(prompts) // 2
+    return [
+        *sample_groups(policy, prompts[:half], seeds[:half], config),
+        *sample_groups(policy, prompts[half:], seeds[half:], config),
+    ]
 
 
 def shape_of(config: ProjectConfig) -> LoraShape:

@@ -123,6 +123,10 @@ def _refuse(config: Mapping[str, Any]) -> None:
                 f"This model's noise scheduler sets {name}, which hides the density of a step. "
                 f"Set {name} to false in scheduler/scheduler_config.json, or choose another model."
             )
+    if str(config.get("_class_name")).startswith("EDM"):
+        raise ModelUnusable(
+            "This model's noise schedule is EDM's; the studio trains models with the betas of DDPM."
+        )
     kind = config.get("prediction_type", "epsilon")
     if kind not in {"epsilon", "v_prediction"}:
         raise ModelUnusable(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from loop_studio.diffusion.recipe import groups_per_pass
 from loop_studio.errors import Refused
-from loop_studio.estimators import STANDARDISED, Judged, estimate
+from loop_studio.estimators import STANDARDISED, Judged, estimate, judge_of
 from loop_studio.jobs.bench import Bench
-from loop_studio.jobs.rollout import Order, groups_per_pass, make_groups
-from loop_studio.jobs.score import score_images
+from loop_studio.jobs.rollout import Order, make_groups
+from loop_studio.jobs.score import NotFinite, score_images
 from loop_studio.rewards.catalogue import entry
 from loop_studio.rewards.model import load
 from loop_studio.storage import groups, projects, prompts, scores, updates, versions
@@ -17,6 +19,8 @@ from loop_studio.storage.projects import Revision
 from loop_studio.storage.refilling import NO_PROMPTS
 from loop_studio.storage.schema import Group, Job, Update, UpdateInput
 from loop_studio.storage.updates import NewInput
+
+log = logging.getLogger(__name__)
 
 LEAST_SD = 1e-6
 
@@ -31,10 +35,7 @@ def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], l
     if revision.reward.human == 0:
         _make_lacking_groups(bench, job, update, revision)
     claimed = updates.claim_groups(bench.db, update.id)
-    for step, group in enumerate(claimed):
-        bench.between(job, "scoring", step, len(claimed))
-        for source in sources:
-            score_images(bench, source, groups.images(bench.db, group.id))
+    claimed = _scored(bench, job, update, claimed, list(sources))
     scales = {source: _scale(bench, update, source) for source in sources}
     judgements = list(_human_judgements(bench, claimed)) if revision.reward.human else []
     for source in sources:
@@ -45,6 +46,24 @@ def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], l
     return claimed, updates.record_inputs(
         bench.db, update.id, _inputs(bench, update, revision, claimed, judgements, weights), scales
     )
+
+
+def _scored(
+    bench: Bench, job: Job, update: Update, claimed: list[Group], sources: Sequence[str]
+) -> list[Group]:
+    """The claimed groups, every image of which has its scores; others are excluded for good."""
+    kept, lost = [], []
+    for step, group in enumerate(claimed):
+        bench.between(job, "scoring", step, len(claimed))
+        try:
+            for source in sources:
+                score_images(bench, source, groups.images(bench.db, group.id))
+            kept.append(group)
+        except NotFinite as error:
+            log.warning("group %s is excluded: %s", group.id, error.detail)
+            lost.append(group.id)
+    updates.exclude_groups(bench.db, update.id, lost, "A reward gave it a score that is no number.")
+    return kept
 
 
 @dataclass(frozen=True)
@@ -115,7 +134,12 @@ def _inputs(
     pushes = estimate(
         estimator,
         [
-            Judged(one.source, one.group.prompt_id, one.mode, tuple(one.rewards.values()))
+            Judged(
+                judge_of(one.source, one.rater_id, one.mode),
+                one.group.prompt_id,
+                one.mode,
+                tuple(one.rewards.values()),
+            )
             for one in judgements
         ],
         past,

@@ -10,12 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-import torch
-
-from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import trajectory_file
-from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
-from loop_studio.diffusion.recipe import drawn_steps_of, sampler_of
+from loop_studio.diffusion.recipe import sample_groups
 from loop_studio.jobs import pictures
 from loop_studio.jobs.bench import Bench
 from loop_studio.storage import groups, projects, prompts, versions, workers
@@ -40,14 +36,6 @@ def run(bench: Bench, *claimed: Job) -> None:
     make_groups(bench, project_id, orders)
 
 
-def groups_per_pass(config: ProjectConfig) -> int:
-    """How many groups fit memory when they are sampled together.
-
-    Twice the rows of an update's passes: without gradients they need less than half the memory.
-    """
-    return max(1, 2 * config.micro_batch // config.group_size)
-
-
 def make_groups(bench: Bench, project_id: str, orders: Sequence[Order]) -> None:
     """Sample groups in the same UNet calls, and write the files and rows of each."""
     started = time.monotonic()
@@ -57,7 +45,7 @@ def make_groups(bench: Bench, project_id: str, orders: Sequence[Order]) -> None:
     texts = [prompts.get(bench.db, order.prompt_id).text for order in orders]
     policy = bench.models.ready(project, config, "live", live)
     own_seeds = [seeds(order.origin, config.group_size) for order in orders]
-    made = _sample(policy, texts, own_seeds, config)
+    made = sample_groups(policy, texts, own_seeds, config)
     for order, text, rollout in zip(orders, texts, made, strict=True):
         groups.record(
             bench.db,
@@ -75,27 +63,6 @@ def make_groups(bench: Bench, project_id: str, orders: Sequence[Order]) -> None:
         )
     elapsed = time.monotonic() - started
     workers.set_rollout_seconds(bench.db, bench.worker_id, elapsed / len(orders))
-
-
-def _sample(
-    policy: StableDiffusionPolicy,
-    texts: Sequence[str],
-    own_seeds: Sequence[Sequence[int]],
-    config: ProjectConfig,
-) -> list[Rollout]:
-    """A group per text, all in the same passes; where memory runs out, in halves."""
-    try:
-        return policy.rollouts(
-            texts, own_seeds, sampler_of(config), drawn_steps=drawn_steps_of(config)
-        )
-    except torch.OutOfMemoryError:
-        if len(texts) == 1:
-            raise
-    half = len(texts) // 2
-    return [
-        *_sample(policy, texts[:half], own_seeds[:half], config),
-        *_sample(policy, texts[half:], own_seeds[half:], config),
-    ]
 
 
 def seeds(origin: str, count: int) -> list[int]:

@@ -15,6 +15,12 @@ from loop_studio.storage import groups, jobs, scores
 from loop_studio.storage.schema import Image, Job
 
 
+class NotFinite(Refused):
+    """A reward model answered with NaN or infinity."""
+
+    code = "not_finite"
+
+
 def run(bench: Bench, job: Job) -> None:
     """Score the images of `payload["group_ids"]` with `payload["sources"]`."""
     group_ids: list[str] = job.payload["group_ids"]
@@ -35,10 +41,9 @@ def score_images(bench: Bench, source: str, images: Sequence[Image]) -> dict[str
             [_open(bench, image) for image in lacking], [image.prompt for image in lacking]
         )
         if not all(map(math.isfinite, found)):
-            raise Refused(
-                f"The reward {source} gave a score that is no number, so none of its scores were "
-                "kept. Choose another reward, or look at the pictures of the group.",
-                "not_finite",
+            raise NotFinite(
+                f"The reward {source} gave a score that is no number, so none of its scores of "
+                "this group were kept. Choose another reward if it comes back."
             )
         rows = [
             (image.id, source, model.version, value)

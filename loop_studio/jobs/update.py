@@ -117,7 +117,7 @@ def _check_trainable(judged: Sequence[JudgedGroup], config: ProjectConfig) -> No
     steps = config.passes * min(config.minibatches, len(judged))
     if steps < 2 and config.estimator not in SINGLE_STEP:
         raise Refused(
-            "One group in one pass makes a single optimizer step, which is RLOO, not LOOP. "
+            f"One group in one pass makes a single optimizer step, too few for {config.estimator}. "
             "Rate another group, or set passes to 2.",
             "too_few_groups",
         )

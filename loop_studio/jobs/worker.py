@@ -18,6 +18,7 @@ from types import FrameType
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
+from loop_studio.diffusion.recipe import groups_per_pass
 from loop_studio.errors import StudioError
 from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
@@ -176,7 +177,7 @@ class Worker:
             return []
         if status.ready_groups(db, job.project_id) < RATERS_SHORT:
             return []
-        together = rollout.groups_per_pass(projects.config(db, job.project_id))
+        together = groups_per_pass(projects.config(db, job.project_id))
         found: list[Job] = []
         while len(found) + 1 < together:
             another = jobs.claim(db, worker_id, kinds=["rollout"], project_id=job.project_id)

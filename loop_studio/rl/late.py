@@ -37,31 +37,32 @@ class LateRatings:
     gate: float = 2.0  # nats per step
 
 
-def treat(policy: Policy, late: list[Batch], how: LateRatings, size: int) -> Iterator[int]:
+def treat(
+    policy: Policy, batches: list[Batch], late: Sequence[int], how: LateRatings, size: int
+) -> Iterator[int]:
     """Move the clip of `late` groups to the learner's weights of now, and weigh them, in place.
 
     Yields the rows of every micro-batch.
     """
+    made = [batches[g] for g in late]
     found = []
-    for micro in micro_batches(late, size):
+    for micro in micro_batches(made, size):
         micro = micro.to(policy.parameters()[0].device)
         with torch.no_grad():
             mean, std = policy.transition(micro.transitions, "learner")
-        found.append(log_prob(micro.next_latents, mean, std).to(late[0].latents.device))
+        found.append(log_prob(micro.next_latents, mean, std).to(made[0].latents.device))
         yield len(micro)
-    rows, anchors = torch.cat(found), list(late)
-    for g in by_sampler(late):
-        anchors[g] = replace(late[g], old_log_probs=rows[: len(late[g])])
-        rows = rows[len(late[g]) :]
+    rows, now = torch.cat(found), dict[int, Tensor]()
+    for n in by_sampler(made):
+        now[n], rows = rows[: len(made[n])], rows[len(made[n]) :]
     nats = [
-        (now.old_log_probs - then.old_log_probs).double() * then.latents[0].numel()
-        for now, then in zip(anchors, late, strict=True)
+        (now[n] - batch.old_log_probs).double() * batch.latents[0].numel()
+        for n, batch in enumerate(made)
     ]
-    weights = weigh(nats, [batch.timesteps for batch in late], how)
-    late[:] = [
-        replace(batch, up=batch.up * weight.float(), down=batch.down * weight.float())
-        for batch, weight in zip(anchors, weights, strict=True)
-    ]
+    weights = weigh(nats, [batch.timesteps for batch in made], how)
+    for n, (g, weight) in enumerate(zip(late, weights, strict=True)):
+        up, down = made[n].up * weight.float(), made[n].down * weight.float()
+        batches[g] = replace(made[n], old_log_probs=now[n], up=up, down=down)
 
 
 def weigh(nats: Sequence[Tensor], timesteps: Sequence[Tensor], how: LateRatings) -> list[Tensor]:

@@ -6,7 +6,7 @@ they replay faithfully (rl.fidelity), and publishing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -19,6 +19,7 @@ from loop_studio.rl.late import LateRatings, treat
 from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
 from loop_studio.rl.types import JudgedGroup, Policy, Weights
 
+SCALES = 17  # of fp16's loss, from the 2^16 it starts with down to 1
 _SUMS = (
     "policy/loss",
     "policy/log_ratio_nats",
@@ -73,7 +74,8 @@ def train(
     advantage takes no step, for AdamW's momentum would still move. With a KL penalty the base
     model's means are computed once, before the first pass, and serve every pass. Where memory runs
     out, the minibatch is begun again in micro-batches of half the size: the same gradient. A step
-    whose gradient is not finite is skipped and counted; FloatingPointError when all of them are.
+    whose gradient is not finite (in fp16: at any loss scale) is skipped and counted;
+    FloatingPointError when all of them are.
     Raises ValueError below two optimizer steps (that is RLOO) unless `single_step` asks for one,
     or without any signal.
     """
@@ -93,11 +95,8 @@ def train(
     course = _Course(rows + with_penalty * sum(map(len, batches)), config.micro_batch)
     late = [g for g, group in enumerate(groups) if group.lag > 0]
     if late and config.late.treatment != "stored":
-        treated = [batches[g] for g in late]
-        course.rows += sum(map(len, treated))
-        yield from course.run(partial(treat, policy, treated, config.late))
-        for g, batch in zip(late, treated, strict=True):
-            batches[g] = batch
+        course.rows += sum(len(batches[g]) for g in late)
+        yield from course.run(partial(treat, policy, batches, late, config.late))
     if with_penalty:
         yield from course.run(partial(_fill_references, policy, batches))
     skipped = 0
@@ -105,8 +104,9 @@ def train(
         tally: dict[str, float] = {}
         minibatch = [batches[g] for g in chosen]
         accumulate = partial(_accumulate, policy, optimizer, minibatch, config, scaler, tally)
-        yield from course.run(accumulate)
-        norm = _optimizer_step(policy, optimizer, config, scaler)
+        take_step = partial(_optimizer_step, policy, optimizer, config, scaler)
+        times = 1 if scaler is None else SCALES
+        norm = yield from course.until_finite(accumulate, take_step, times)
         skipped += not math.isfinite(norm)
         yield course.progress(_metrics(tally, norm) | {"policy/skipped_steps": skipped})
     if skipped == len(plan):
@@ -140,6 +140,22 @@ class _Course:
                 if self.size == 1:
                     raise
             self.done, self.size = start, self.size // 2
+
+    def until_finite(
+        self, attempt: Callable[[int], Iterator[int]], take_step: Callable[[], float], times: int
+    ) -> Generator[Progress, None, float]:
+        """Run `attempt` and the step after it, again until the gradient's norm is finite.
+
+        fp16's scaler halves its scale each time. Returns the last norm.
+        """
+        start, norm = self.done, math.nan
+        for _ in range(times):
+            self.done = start
+            yield from self.run(attempt)
+            norm = take_step()
+            if math.isfinite(norm):
+                break
+        return norm
 
 
 def kl_to(

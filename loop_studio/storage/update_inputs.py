@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from loop_studio.estimators import judge_of
 from loop_studio.judgement import MAPPING_VERSION
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.projects import Revision, revision
@@ -150,19 +151,25 @@ def inputs(db: Database, update_id: str) -> list[UpdateInput]:
 
 
 def past_rewards(db: Database, update_id: str) -> dict[tuple[str, str], list[float]]:
-    """Rewards that the project's earlier updates used, by (source, prompt), oldest first."""
+    """Rewards that the project's earlier updates learned from, by (judge, prompt), oldest first."""
     remembered: dict[tuple[str, str], list[float]] = defaultdict(list)
     with db.read() as session:
         using = found(session, Update, update_id)
         wanted = (
-            select(UpdateInput.source, Group.prompt_id, UpdateInput.reward)
+            select(UpdateInput, Group.prompt_id)
             .join(Group, Group.id == UpdateInput.group_id)
             .join(Update, Update.id == UpdateInput.update_id)
-            .where(Update.project_id == using.project_id, Update.number < using.number)
+            .where(
+                Update.project_id == using.project_id,
+                Update.number < using.number,
+                Update.status == "succeeded",
+                Group.used_by_update_id == UpdateInput.update_id,
+            )
             .order_by(UpdateInput.id)
         )
-        for source, prompt_id, reward in session.execute(wanted):
-            remembered[source, prompt_id].append(reward)
+        for row, prompt_id in session.execute(wanted):
+            judge = judge_of(row.source, row.rater_id, row.mode)
+            remembered[judge, prompt_id].append(row.reward)
     return dict(remembered)
 
 

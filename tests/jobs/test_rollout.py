@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.diffusion.recipe import drawn_steps_of, sampler_of
+from loop_studio.diffusion.recipe import drawn_steps_of, groups_per_pass, sampler_of
 from loop_studio.errors import Refused
 from loop_studio.jobs import rollout
 from loop_studio.jobs.score import score_images
@@ -141,6 +141,13 @@ def test_where_memory_runs_out_groups_are_made_in_smaller_passes(
     desk.work()
     assert passes == [1] * 6
     assert states(desk) == {"succeeded": 6}
+
+
+def test_in_half_precision_groups_are_made_alone() -> None:
+    """There a replay in another batch shape strays further than a group may."""
+    config = ProjectConfig()
+    assert groups_per_pass(config) == 8
+    assert groups_per_pass(config.merged({"precision": "bfloat16"})) == 1
 
 
 def test_a_score_that_is_no_number_is_refused_and_not_kept(

@@ -11,7 +11,8 @@ import torch
 from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.lora_file import unpack_checkpoint
 from loop_studio.jobs import update as job_update
-from loop_studio.jobs.bench import Bench, Stopping
+from loop_studio.jobs.bench import Bench, Cancelled, Stopping
+from loop_studio.rewards.clip_score import ClipScore
 from loop_studio.storage import groups, jobs, projects, samples, status, updates, versions
 from loop_studio.storage.schema import Job
 from tests import tiny
@@ -74,8 +75,9 @@ def test_an_update_taken_up_again_ends_in_the_same_weights(desk: Desk) -> None:
     """Stopped in mid-training and claimed again, it equals one that was never stopped."""
     desk.rate(3)
     update = updates.create(desk.db, desk.project.id)
-    interrupt_once(desk.worker.bench, at_step=3)
+    left = interrupt_once(desk.worker.bench, at_step=3)
     desk.work()
+    assert left == [False]
     first = checkpoint_of(desk, updates.get(desk.db, update.id).version_id)
     versions.activate(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
     again = replay(desk, update.id)
@@ -109,17 +111,18 @@ def test_the_brake_grows_with_the_distance_from_the_base(desk: Desk) -> None:
     assert used[1]["policy/kl_weight"] == pytest.approx(0.5 * (distance / 1e-4) ** 2)
 
 
-def interrupt_once(bench: Bench, at_step: int) -> None:
+def interrupt_once(bench: Bench, at_step: int) -> list[bool]:
     between = bench.between
     left = [True]
 
     def interrupted(job: Job, phase: str, step: int, steps: int) -> None:
-        if left[0] and phase == "training" and step == at_step:
+        if left[0] and phase == "training" and step >= at_step:
             left[0] = False
             raise Stopping("as if the studio stopped here")
         between(job, phase, step, steps)
 
     bench.between = interrupted  # type: ignore[method-assign]
+    return left
 
 
 def replay(desk: Desk, update_id: str, **changes: Any) -> dict[str, torch.Tensor]:
@@ -352,3 +355,48 @@ def test_an_sdxl_folder_is_rated_and_trained_like_any_other(desk: Desk, tmp_path
     shown = groups.next_for(desk.db, desk.project.id, "ben", [])
     assert shown is not None
     assert shown.version == 1
+
+
+def test_a_group_whose_scores_are_no_numbers_is_left_out_for_good(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = projects.RewardWeights(0.0, {"clip_score": 1.0})
+    projects.set_reward(desk.db, desk.project.id, weights)
+    score = ClipScore.score
+    spoiled: list[list[str]] = []
+
+    def sometimes(self: ClipScore, images: list[Any], prompts: list[str]) -> list[float]:
+        found = score(self, images, prompts)
+        if not spoiled:
+            spoiled.append(prompts)
+            return [float("nan"), *found[1:]]
+        return found
+
+    monkeypatch.setattr(ClipScore, "score", sometimes)
+    projects.change(desk.db, desk.project.id, settings={"auto_update_groups": 3})
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    update = updates.get(desk.db, update.id)
+    assert update.status == "succeeded"
+    assert len({row.group_id for row in updates.inputs(desk.db, update.id)}) == 2
+    assert len(updates.groups_of(desk.db, update.id)) == 2
+
+
+def test_ppo_forgets_what_a_cancelled_update_would_have_learned(desk: Desk) -> None:
+    projects.change(desk.db, desk.project.id, settings={"estimator": "ppo"})
+    desk.rate(3)
+    cancelled = updates.create(desk.db, desk.project.id)
+    between = desk.worker.bench.between
+
+    def cancel(job: Job, phase: str, step: int, steps: int) -> None:
+        if phase == "training":
+            raise Cancelled("as if someone had cancelled")
+        between(job, phase, step, steps)
+
+    desk.worker.bench.between = cancel  # type: ignore[method-assign]
+    desk.work()
+    desk.worker.bench.between = between  # type: ignore[method-assign]
+    assert updates.get(desk.db, cancelled.id).status == "cancelled"
+    assert updates.inputs(desk.db, cancelled.id)
+    again = updates.create(desk.db, desk.project.id)
+    assert updates.past_rewards(desk.db, again.id) == {}

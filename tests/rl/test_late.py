@@ -77,7 +77,7 @@ def test_decoupled_weights_undo_the_change_of_weights_in_expectation() -> None:
     moved(walk)
     late = [flatten(group, keep_silent=True)]
     unweighed = late[0].up[0].item()
-    assert sum(treat(walk, late, LateRatings("decoupled", w_max=100.0), 1_000)) == 20_000
+    assert sum(treat(walk, late, [0], LateRatings("decoupled", w_max=100.0), 1_000)) == 20_000
     weights = late[0].up.double() / unweighed
     mean, std = walk.transition(late[0].transitions, "learner")
     torch.testing.assert_close(late[0].old_log_probs, log_prob(late[0].next_latents, mean, std))

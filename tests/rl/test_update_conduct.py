@@ -71,6 +71,30 @@ def test_a_step_whose_gradient_is_not_finite_is_skipped_and_counted() -> None:
     assert walk.learner.isfinite().all()
 
 
+class Halves(Walk):
+    """A walk whose gradients overflow at a large loss scale, as fp16's do."""
+
+    def transition(self, transitions: Transitions, weights: Weights) -> tuple[Tensor, Tensor]:
+        mean, std = super().transition(transitions, weights)
+        if mean.requires_grad:
+            mean.register_hook(lambda gradient: gradient.half().double())
+        return mean, std
+
+
+def test_fp16_tries_a_minibatch_again_at_lower_loss_scales() -> None:
+    walk = Halves(seed=0)
+    groups = simple_groups(walk, 4)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**24)
+    optimizer = torch.optim.SGD(walk.parameters(), lr=0.1)
+    before = walk.learner.detach().clone()
+    config = LoopConfig(single_step=True)
+    seen = list(train(walk, optimizer, groups, config, seed=0, scaler=scaler))
+    assert scaler.get_scale() < 2.0**24
+    assert not torch.equal(walk.learner.detach(), before)
+    assert seen[-1].step == seen[-1].steps
+    assert (seen[-1].metrics or {})["policy/skipped_steps"] == 0
+
+
 class Cramped(Walk):
     """A walk whose accelerator holds `room` transitions and no more."""
 
