@@ -84,19 +84,16 @@ def train(
         raise ValueError("LOOP needs at least two optimizer steps; with one it is RLOO")
     with_penalty = config.kl_weight > 0
     batches = [flatten(group, keep_silent=with_penalty) for group in groups]
-    if not any(batch.has_signal for batch in batches):
-        raise ValueError("no group has a learning signal")
-    plan = [
-        minibatch
-        for minibatch in _minibatches(len(groups), config, seed)
-        if any(batches[g].has_signal for g in minibatch)
-    ]
-    rows = sum(len(batches[g]) for chosen in plan for g in chosen)
-    course = _Course(rows + with_penalty * sum(map(len, batches)), config.micro_batch)
     late = [g for g, group in enumerate(groups) if group.lag > 0]
-    if late and config.late.treatment != "stored":
-        course.rows += sum(len(batches[g]) for g in late)
+    late = late if config.late.treatment != "stored" else []
+    course = _Course(sum(len(batches[g]) for g in late), config.micro_batch)
+    course.rows += (config.passes + with_penalty) * sum(map(len, batches))
+    if late:
         yield from course.run(partial(treat, policy, batches, late, config.late))
+    plan, silent = _plan(batches, config, seed)  # what the gate left without a push is silent too
+    course.rows -= silent
+    if not plan:
+        raise ValueError("no group has a learning signal")
     if with_penalty:
         yield from course.run(partial(_fill_references, policy, batches))
     skipped = 0
@@ -269,6 +266,17 @@ def _optimizer_step(
     elif norm.isfinite():
         optimizer.step()
     return norm.item()
+
+
+def _plan(batches: Sequence[Batch], config: LoopConfig, seed: int) -> tuple[list[list[int]], int]:
+    """The minibatches that take a step, and how many rows are in those that do not."""
+    plan, silent = [], 0
+    for chosen in _minibatches(len(batches), config, seed):
+        if any(batches[g].has_signal for g in chosen):
+            plan.append(chosen)
+        else:
+            silent += sum(len(batches[g]) for g in chosen)
+    return plan, silent
 
 
 def _minibatches(count: int, config: LoopConfig, seed: int) -> Iterator[list[int]]:

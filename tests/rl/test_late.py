@@ -104,3 +104,14 @@ def test_the_clip_of_a_late_group_stands_at_the_start_of_the_update(treatment: T
     assert first["policy/clip_fraction"] == 0.0
     first = first_metrics(replace(tight, late=LateRatings("stored")))
     assert first["policy/clip_fraction"] > 0.2
+
+
+def test_a_minibatch_that_the_gate_left_without_a_push_takes_no_step() -> None:
+    walk = Walk(seed=0)
+    late, fresh = simple_groups(walk, 2)
+    walk.move(2.0, seed=5)
+    config = LoopConfig(late=LateRatings("gated", gate=0.1), kl_weight=0.1)
+    groups = [replace(late, lag=1), fresh]
+    seen = list(train(walk, torch.optim.SGD(walk.parameters()), groups, config, seed=0))
+    assert sum(progress.metrics is not None for progress in seen) == 2  # once in each pass
+    assert seen[-1].step == seen[-1].steps
