@@ -120,8 +120,8 @@ def group_standardised(judgements: Sequence[Judged], past: Past) -> list[list[fl
     """A_i = (r_i - group mean) / (group std + 1e-4), the std over m, not m - 1.
 
     Every group counts alike however little its rewards differ: biased in direction across prompts
-    of unequal spread. Source: GRPO (Shao et al. 2024), eq. 3; its std is left
-    without an epsilon there.
+    of unequal spread. Source: GRPO (Shao et al. 2024), eq. 3,
+    which has no epsilon.
     """
     found = []
     for judged in judgements:

@@ -29,7 +29,7 @@ from loop_studio.estimators import Judged, estimate, judge_of
 from loop_studio.rl.types import JudgedGroup
 from loop_studio.rl.update import kl_to, train
 from loop_studio.settings import STARTER
-from loop_studio.starter.paths import DIFFUSION_FOLDER
+from loop_studio.starter.paths import folder_of
 
 
 def load_policy(
@@ -45,7 +45,7 @@ def load_policy(
     """
     config = config or ProjectConfig()
     policy = StableDiffusionPolicy.load(
-        DIFFUSION_FOLDER if model == STARTER else model,
+        folder_of(model),
         shape_of(config),
         device=torch.device(device),
         dtype=getattr(torch, config.precision),

@@ -15,19 +15,13 @@ from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import shape_of
 from loop_studio.errors import ModelUnusable
-from loop_studio.settings import STARTER
-from loop_studio.starter.paths import DIFFUSION_FOLDER
+from loop_studio.starter.paths import folder_of
 from loop_studio.storage import versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.schema import Project, Version
 
 log = logging.getLogger(__name__)
-
-
-def folder_of(model: str) -> str | Path:
-    """What `from_pretrained` is given for a project's model."""
-    return DIFFUSION_FOLDER if model == STARTER else model
 
 
 def fault(model: str) -> str | None:

@@ -96,6 +96,13 @@ def by_sampler(batches: Sequence[Batch]) -> list[int]:
     return sorted(range(len(batches)), key=lambda index: samplers.index(batches[index].sampler))
 
 
+def split_rows(rows: Tensor, batches: Sequence[Batch]) -> list[Tensor]:
+    """Rows in the order of `micro_batches`, one tensor per batch in the order of `batches`."""
+    order = by_sampler(batches)
+    parts = dict(zip(order, rows.split([len(batches[index]) for index in order]), strict=True))
+    return [parts[index] for index in range(len(batches))]
+
+
 def _join(batches: Sequence[Batch]) -> Batch:
     return Batch(
         sampler=batches[0].sampler,

@@ -21,7 +21,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from loop_studio.rl.batch import Batch, by_sampler, micro_batches
+from loop_studio.rl.batch import Batch, micro_batches, split_rows
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Policy
 
@@ -52,12 +52,10 @@ def treat(
             mean, std = policy.transition(micro.transitions, "learner")
         found.append(log_prob(micro.next_latents, mean, std).to(made[0].latents.device))
         yield len(micro)
-    rows, now = torch.cat(found), dict[int, Tensor]()
-    for n in by_sampler(made):
-        now[n], rows = rows[: len(made[n])], rows[len(made[n]) :]
+    now = split_rows(torch.cat(found), made)
     nats = [
-        (now[n] - batch.old_log_probs).double() * batch.latents[0].numel()
-        for n, batch in enumerate(made)
+        (anchor - batch.old_log_probs).double() * batch.latents[0].numel()
+        for anchor, batch in zip(now, made, strict=True)
     ]
     weights = weigh(nats, [batch.timesteps for batch in made], how)
     for n, (g, weight) in enumerate(zip(late, weights, strict=True)):

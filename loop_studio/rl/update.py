@@ -13,7 +13,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from loop_studio.rl.batch import Batch, by_sampler, flatten, micro_batches
+from loop_studio.rl.batch import Batch, flatten, micro_batches, split_rows
 from loop_studio.rl.gaussian import kl_divergence, log_prob
 from loop_studio.rl.late import LateRatings, treat
 from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
@@ -228,10 +228,8 @@ def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterato
             mean, _ = policy.transition(micro.to(_device(policy)).transitions, "base")
         means.append(mean.to(micro.latents.device))
         yield len(micro)
-    rows = torch.cat(means)
-    for g in by_sampler(batches):
-        batches[g] = replace(batches[g], reference=rows[: len(batches[g])])
-        rows = rows[len(batches[g]) :]
+    for g, reference in enumerate(split_rows(torch.cat(means), batches)):
+        batches[g] = replace(batches[g], reference=reference)
 
 
 def _metrics(tally: dict[str, float], norm: float) -> dict[str, float]:

@@ -1,9 +1,11 @@
-"""Where the starter's weights lie. Standard library only."""
+"""Where the starter's weights lie. No tensor library: the web process reads it too."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+
+from loop_studio.settings import STARTER
 
 WEIGHTS = Path(__file__).parent / "weights"
 DIFFUSION_FOLDER = WEIGHTS / "diffusion"  # loads with StableDiffusionPipeline.from_pretrained
@@ -21,3 +23,8 @@ def replace_folder(partial: Path, folder: Path) -> None:
         folder.rename(old)
     partial.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def folder_of(model: str) -> str | Path:
+    """What `from_pretrained` is given for a project's model."""
+    return DIFFUSION_FOLDER if model == STARTER else model

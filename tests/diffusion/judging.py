@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
@@ -80,3 +82,7 @@ def same_rollouts(first: Rollout, second: Rollout) -> bool:
         and torch.equal(one.log_probs, other.log_probs)
         and torch.equal(one.trained, other.trained)
     )
+
+
+def largest_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
+    return int(np.abs(first.astype(int) - second.astype(int)).max())

@@ -28,7 +28,7 @@ from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.errors import ModelUnusable
 from loop_studio.rl.types import Sampler
 from tests import tiny
-from tests.diffusion.judging import SAMPLER, adamw, rolled_out, same, update
+from tests.diffusion.judging import SAMPLER, adamw, largest_difference, rolled_out, same, update
 
 SHAPES = {
     "all layers, alpha half the rank": LoraShape(rank=4, alpha=2.0, targets="all"),
@@ -72,10 +72,6 @@ def pictures(pipeline: StableDiffusionPipeline) -> NDArray[np.uint8]:
         output_type="np",
     ).images
     return (images * 255).round().astype(np.uint8)
-
-
-def largest_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
-    return int(np.abs(first.astype(int) - second.astype(int)).max())
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

@@ -16,7 +16,7 @@ from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler
 from tests import tiny
-from tests.diffusion.judging import one_group, rolled_out, update
+from tests.diffusion.judging import largest_difference, one_group, rolled_out, update
 
 SAMPLER = Sampler(4, 3.0, 1.0)
 PROMPTS, SEEDS = ["a cat", "a blue dog"], [5, 6]
@@ -52,10 +52,6 @@ def pictures(pipeline: StableDiffusionXLPipeline) -> NDArray[np.uint8]:
         output_type="np",
     ).images
     return (images * 255).round().astype(np.uint8)
-
-
-def largest_difference(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> int:
-    return int(np.abs(first.astype(int) - second.astype(int)).max())
 
 
 def test_the_base_makes_the_very_pictures_of_diffusers(folder: Path) -> None:
