@@ -120,6 +120,7 @@ class StableDiffusionPolicy:
             transitions.latents,
             self._condition(transitions.prompts),
             weights,
+            in_turn=transitions.guidance_gradient == "conditional" and torch.is_grad_enabled(),
         )
 
     def trainable_steps(self, sampler: Sampler) -> Steps:
@@ -226,28 +227,44 @@ class StableDiffusionPolicy:
         latents: Tensor,
         conditioning: Conditioning,
         weights: Weights,
+        *,
+        in_turn: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """The one transition: guided UNet pass, then DDIM's mean; guidance is one batched pass."""
+        """The one transition: guided UNet pass, then DDIM's mean.
+
+        Guidance is one batched pass; or two `in_turn`, the unconditional one without a gradient.
+        """
         steps, guidance_scale = self._steps(sampler), sampler.guidance_scale
-        timesteps = steps.timesteps[index]
-        inputs = latents.to(self.dtype)
-        if guidance_scale > 1:
-            inputs, timesteps = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
-            with self.adapters.lock:
-                negative = self.conditioner.negative(len(latents))
-            conditioning = Conditioning.batch([negative, conditioning])
+        timesteps, inputs = steps.timesteps[index], latents.to(self.dtype)
+        if guidance_scale <= 1:
+            output = self._output(inputs, timesteps, conditioning, weights)
+            return step_mean(steps, index, latents, output), steps.std[index]
+        with self.adapters.lock:
+            negative = self.conditioner.negative(len(latents))
+        if in_turn:
+            with torch.no_grad():
+                unconditional = self._output(inputs, timesteps, negative, weights)
+            conditional = self._output(inputs, timesteps, conditioning, weights)
+        else:
+            twice = torch.cat([inputs, inputs]), torch.cat([timesteps, timesteps])
+            both = Conditioning.batch([negative, conditioning])
+            unconditional, conditional = self._output(*twice, both, weights).chunk(2)
+        output = guided(unconditional, conditional, guidance_scale)
+        return step_mean(steps, index, latents, output), steps.std[index]
+
+    def _output(
+        self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning, weights: Weights
+    ) -> Tensor:
+        """One pass of the UNet under `weights`, (B, C, H, W) float32."""
         with self.adapters.lock:
             self.adapters.use(weights)
-            output = self.unet(
+            output: Tensor = self.unet(
                 inputs,
                 timesteps,
                 encoder_hidden_states=conditioning.states,
                 added_cond_kwargs=conditioning.added,
             ).sample.float()
-        if guidance_scale > 1:
-            unconditional, conditional = output.chunk(2)
-            output = guided(unconditional, conditional, guidance_scale)
-        return step_mean(steps, index, latents, output), steps.std[index]
+        return output
 
     def _noise(self, generators: Sequence[torch.Generator]) -> Tensor:
         drawn = [torch.randn(self.latent_shape, generator=g) for g in generators]

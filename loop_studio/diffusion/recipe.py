@@ -83,6 +83,7 @@ def loop_of(
         kl_weight=brake(config.kl_weight, config.kl_budget, kl_to_base),
         max_grad_norm=config.max_grad_norm,
         micro_batch=config.micro_batch,
+        guidance_gradient=config.guidance_gradient,
         late=late or LateRatings(),
     )
 

@@ -12,6 +12,9 @@ from torch import Tensor
 Weights = Literal["base", "live", "learner", "archive"]
 """Which weights answer: the frozen base, what is served, what learns, or any older version."""
 
+GuidanceGradient = Literal["both", "conditional"]
+"""Through which branches of classifier-free guidance the gradient goes."""
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -86,6 +89,7 @@ class Transitions:
     sampler: Sampler
     latents: Tensor  # (B, C, H, W) float32
     timesteps: Tensor  # (B,) int64
+    guidance_gradient: GuidanceGradient = "both"
 
 
 class Policy(Protocol):

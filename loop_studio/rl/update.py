@@ -17,7 +17,7 @@ from loop_studio.rl.batch import Batch, flatten, micro_batches, split_rows
 from loop_studio.rl.gaussian import kl_divergence, log_prob
 from loop_studio.rl.late import LateRatings, treat
 from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
-from loop_studio.rl.types import JudgedGroup, Policy, Weights
+from loop_studio.rl.types import GuidanceGradient, JudgedGroup, Policy, Weights
 
 SCALES = 17  # of fp16's loss, from the 2^16 it starts with down to 1
 _SUMS = (
@@ -41,6 +41,7 @@ class LoopConfig:
     kl_weight: float = 0.0
     max_grad_norm: float = 1.0
     micro_batch: int = 16
+    guidance_gradient: GuidanceGradient = "both"
     late: LateRatings = field(default_factory=LateRatings)
 
     def one_step(self) -> LoopConfig:
@@ -202,7 +203,8 @@ def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, flo
     micro = micro.to(_device(policy))
     elements = micro.latents[0].numel()
     c = clip_range(config.clip_nats, elements)
-    mean, std = policy.transition(micro.transitions, "learner")
+    here = replace(micro.transitions, guidance_gradient=config.guidance_gradient)
+    mean, std = policy.transition(here, "learner")
     log_ratio = log_prob(micro.next_latents, mean, std) - micro.old_log_probs
     ratio = log_ratio.exp()
     loss = -clipped_surrogate(ratio, micro.up, micro.down, c).sum()

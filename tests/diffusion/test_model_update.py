@@ -15,7 +15,7 @@ from loop_studio.diffusion.adapters import LoraShape
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.judgement import leave_one_out
 from loop_studio.rl.gaussian import log_prob
-from loop_studio.rl.types import JudgedGroup, Sampler, Trajectories, Transitions
+from loop_studio.rl.types import GuidanceGradient, JudgedGroup, Sampler, Trajectories, Transitions
 from loop_studio.rl.update import LoopConfig, kl_to, train
 from tests import tiny
 from tests.diffusion.judging import adamw, one_group, rolled_out, update
@@ -74,6 +74,30 @@ def test_a_penalty_keeps_the_learner_closer_to_the_base() -> None:
         update(policy, groups, config, optimizer=adamw(policy, 2e-3))
         distances.append(kl_to(policy, groups, "base", 16, seed=0))
     assert distances[1] < 0.8 * distances[0]
+
+
+def test_the_conditional_branch_alone_gives_the_same_mean_and_its_share_of_the_gradient() -> None:
+    policy = tiny.policy()
+    sampler = replace(QUICK, guidance_scale=3.0)
+    latents = torch.randn((2, 4, 8, 8), generator=torch.Generator().manual_seed(1))
+    timesteps = policy.schedule.steps(sampler).timesteps[:1].expand(2)
+
+    def answer(prompt: str, branches: GuidanceGradient) -> tuple[Tensor, Tensor]:
+        here = Transitions((prompt,) * 2, sampler, latents, timesteps, branches)
+        mean, _ = policy.transition(here, "learner")
+        found = torch.autograd.grad((mean * latents).sum(), policy.parameters())
+        return mean.detach(), torch.cat([one.flatten() for one in found])
+
+    # Without words both branches are one function: u + 3 (c - u) has its gradient once, or, where
+    # only c counts, three times.
+    mean, both = answer("", "both")
+    same, conditional = answer("", "conditional")
+    torch.testing.assert_close(same, mean, rtol=0, atol=1e-5)
+    torch.testing.assert_close(conditional, 3 * both, rtol=1e-3, atol=1e-3 * both.abs().max())
+    mean, both = answer("a cat", "both")
+    same, conditional = answer("a cat", "conditional")
+    torch.testing.assert_close(same, mean, rtol=0, atol=1e-5)
+    assert (conditional - both).norm() > 0.1 * both.norm()
 
 
 def half_precision_gradient(dtype: torch.dtype) -> tuple[Tensor, float]:
