@@ -79,7 +79,7 @@ def run_unit(unit: Unit, config: ProjectConfig = CONFIG) -> dict[str, Any]:
     optimizer = torch.optim.AdamW(policy.parameters(), lr=config.learning_rate, weight_decay=0.0)
     states: list[State] = [policy.adapters.state("learner")]
     before = fresh_share(policy, config)
-    moved, distance = [], 0.0
+    moved, distance, learning_s = [], 0.0, -time.process_time()
     for update in tqdm(range(UPDATES), desc=f"{unit.treatment}, lag {unit.lag}, seed {unit.seed}"):
         maker = max(0, update - unit.lag)
         policy.adapters.load("archive", states[maker], shape_of(config))
@@ -89,6 +89,7 @@ def run_unit(unit: Unit, config: ProjectConfig = CONFIG) -> dict[str, Any]:
             pass
         distance = kl_to(policy, groups, "base", config.micro_batch, update)
         states.append(policy.adapters.state("learner"))
+    learning_s += time.process_time()
     policy.adapters.copy("learner", "live")
     after = fresh_share(policy, config)
     return {
@@ -102,6 +103,7 @@ def run_unit(unit: Unit, config: ProjectConfig = CONFIG) -> dict[str, Any]:
         "kl_to_maker": [round(kl, 3) for kl in moved],
         "kl_to_base": round(distance, 3),
         "torch": torch.__version__,
+        "learning_cpu_s": round(learning_s),
         "seconds": round(time.monotonic() - started),
     }
 
