@@ -24,6 +24,13 @@ function outcome(update) {
 
 const MEASURED_SOON = 8000; // ms between two looks for a measurement that is still to come
 
+// What came late, or nothing: "3 of them late by up to 2 versions (0.41 nats per step)".
+function lateWords({ late_groups: late, lag, staleness_nats: nats }) {
+  if (!late) return null;
+  const how = `late by up to ${plural(lag, "version")} (${nats.toFixed(2)} nats per step)`;
+  return h("p", { class: "quiet" }, `${late} of them ${how}`);
+}
+
 class Train extends StudioElement {
   #listed = "";
   #isMeasured = false;
@@ -129,7 +136,7 @@ class Train extends StudioElement {
       h("tr", { "data-status": update.status },
         h("th", { scope: "row" }, `Update ${update.number}`),
         h("td", {}, outcome(update), update.error ? h("p", { class: "quiet" }, update.error.detail) : null),
-        h("td", {}, `${plural(update.groups, "group")}, ${plural(update.ratings, "rating")}`),
+        h("td", {}, `${plural(update.groups, "group")}, ${plural(update.ratings, "rating")}`, lateWords(update)),
         h("td", {}, moment(update.finished_at ?? update.started_at ?? update.created_at))),
     );
     const heads = ["Update", "Outcome", "Learned from", "When"].map((name) => h("th", { scope: "col" }, name));

@@ -22,7 +22,7 @@ from loop_studio.errors import NotFound, Refused, Unfaithful
 from loop_studio.estimators import SINGLE_STEP
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
-from loop_studio.rl.fidelity import replay_deviation, tolerance
+from loop_studio.rl.fidelity import replay_deviation, staleness, tolerance
 from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import kl_to, train
@@ -76,7 +76,8 @@ def _faithful(
         bench.between(job, "checking", step, len(claimed))
         try:
             candidate = _judged_group(bench, group, rows[group.id])
-            _check_replay(bench, project, config, group, candidate, generator)
+            stale = _check_replay(bench, project, config, update, group, candidate, generator)
+            updates.record_lateness(bench.db, update, group, stale)
             kept.append(candidate)
         except (Unfaithful, NotFound) as error:
             log.warning("group %s is excluded: %s", group.id, error.detail)
@@ -95,11 +96,15 @@ def _check_replay(
     bench: Bench,
     project: Project,
     config: ProjectConfig,
+    update: Update,
     group: Group,
     candidate: JudgedGroup,
     generator: torch.Generator,
-) -> None:
-    """Replay one random stored step under the group's own version; raises Unfaithful."""
+) -> float:
+    """Replay one random stored step under the group's own version; raises Unfaithful.
+
+    Returns its staleness at that step, in nats.
+    """
     slot: Weights = "live" if group.version_id == project.live_version_id else "archive"
     version = versions.get(bench.db, group.version_id)
     policy = bench.models.ready(project, config, slot, version)
@@ -108,6 +113,9 @@ def _check_replay(
     deviation = replay_deviation(policy, stored, slot, step=drawn)
     if deviation > tolerance(clip_range(config.clip_nats, stored.latents[0, 0].numel())):
         raise Unfaithful(f"It replays with |log ratio| {deviation:.2g}.")
+    if group.version_id == update.parent_id:
+        return 0.0
+    return staleness(policy, stored, slot, step=drawn)
 
 
 def _check_trainable(judged: Sequence[JudgedGroup], config: ProjectConfig) -> None:

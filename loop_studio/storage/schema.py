@@ -21,7 +21,15 @@ from loop_studio.storage.tables_projects import (
     Version,
     VersionFile,
 )
-from loop_studio.storage.tables_work import Job, Lease, Schedule, Update, UpdateInput, Worker
+from loop_studio.storage.tables_work import (
+    Job,
+    Lease,
+    Schedule,
+    Update,
+    UpdateGroup,
+    UpdateInput,
+    Worker,
+)
 
 __all__ = [
     "ACTIVE",
@@ -43,6 +51,7 @@ __all__ = [
     "Score",
     "SettingsRevision",
     "Update",
+    "UpdateGroup",
     "UpdateInput",
     "UtcDateTime",
     "Version",

@@ -75,6 +75,17 @@ class UpdateInput(Base):
     lag: Mapped[int]  # updates between the group's version and the parent, along the tree
 
 
+class UpdateGroup(Base):
+    """How late a group came to its update; written as the update begins, once."""
+
+    __tablename__ = "update_groups"
+
+    update_id: Mapped[str] = mapped_column(ForeignKey("updates.id"), primary_key=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id"), primary_key=True)
+    lag: Mapped[int]  # updates between the group's version and the parent, along the tree
+    staleness: Mapped[float]  # KL from the group's version to the parent, nats per step
+
+
 class Job(Base):
     """A unit of work in the queue."""
 

@@ -16,6 +16,9 @@ from loop_studio.errors import Conflict
 from loop_studio.storage import auto_update, jobs, samples
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.files import StoredFile
+from loop_studio.storage.lateness import Lateness as Lateness
+from loop_studio.storage.lateness import lateness as lateness
+from loop_studio.storage.lateness import record_lateness as record_lateness
 from loop_studio.storage.projects import keep_active, revision_of
 from loop_studio.storage.publishing import publish_in
 from loop_studio.storage.schema import ACTIVE, Job, Project, Update, Version, now

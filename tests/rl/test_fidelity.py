@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from loop_studio.rl.fidelity import replay_deviation, tolerance
+from loop_studio.rl.fidelity import replay_deviation, staleness, tolerance
 from tests.rl.walk import Walk
 
 
@@ -28,3 +28,13 @@ def test_the_tolerance_is_a_twentieth_of_the_clip_and_never_below_one_millionth(
     clip: float, allowed: float
 ) -> None:
     assert tolerance(clip) == pytest.approx(allowed)
+
+
+def test_staleness_is_the_distance_between_maker_and_learner_in_nats() -> None:
+    walk = Walk()
+    stored = walk.trajectories(4, seed=0)
+    assert staleness(walk, stored, "live", step=1) == 0
+    walk.move(0.2, seed=1)
+    near = staleness(walk, stored, "live", step=1)
+    walk.move(0.4, seed=1)
+    assert 0 < near < staleness(walk, stored, "live", step=1)

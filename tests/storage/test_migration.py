@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
 
@@ -16,11 +18,12 @@ from loop_studio.storage.database import Database
 from loop_studio.storage.migration import migrate, state
 from loop_studio.storage.schema import Base, Project, Prompt
 
+HEAD = max(file.name for file in (migration.SCRIPTS / "versions").glob("0*.py"))[:4]
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "next"
+down_revision = "{head}"
 def upgrade():
     with op.batch_alter_table("projects") as batch:
         batch.add_column(sa.Column("note", sa.String(10), nullable=True))
@@ -99,7 +102,7 @@ def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
     settings: Settings, db: Database, older: Path
 ) -> None:
     add_rows(db)
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=""))
+    (older / "versions" / "next.py").write_text(NEXT.format(head=HEAD, more=""))
     assert state(db) == "older"
     migrate(settings)
     assert state(db) == "head"
@@ -114,13 +117,37 @@ def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
         assert session.get(Prompt, "q") is not None
 
 
+def step_down(db: Database, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migration.SCRIPTS))
+    with db.engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.downgrade(config, revision)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("revision", [f"{number:04}" for number in range(1, int(HEAD))])
+def test_a_database_of_every_earlier_release_comes_to_head_with_its_rows(
+    settings: Settings, db: Database, revision: str
+) -> None:
+    add_rows(db)
+    step_down(db, revision)
+    assert state(db) == "older"
+    migrate(settings)
+    assert state(db) == "head"
+    with db.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    with db.read() as session:
+        assert session.get(Prompt, "q") is not None
+
+
 @pytest.mark.sqlite
 def test_an_upgrade_that_breaks_references_is_taken_back(
     settings: Settings, db: Database, older: Path
 ) -> None:
     add_rows(db)
     more = '    op.execute("DELETE FROM projects")\n'
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=more))
+    (older / "versions" / "next.py").write_text(NEXT.format(head=HEAD, more=more))
     with pytest.raises(DataFolderUnusable, match="1 rows that point to nothing"):
         migrate(settings)
     assert state(db) == "older"
@@ -133,7 +160,7 @@ def test_an_upgrade_that_fails_half_way_leaves_the_old_schema(
 ) -> None:
     add_rows(db)
     more = '    op.create_table("extra", sa.Column("id", sa.Integer()))\n    raise RuntimeError\n'
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=more))
+    (older / "versions" / "next.py").write_text(NEXT.format(head=HEAD, more=more))
     with pytest.raises(RuntimeError):
         migrate(settings)
     assert state(db) == "older"
@@ -149,7 +176,7 @@ def test_a_disk_too_full_for_the_backup_stops_the_upgrade_with_one_sentence(
         target.write_bytes(b"half")
         raise sqlite3.OperationalError("database or disk is full")
 
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=""))
+    (older / "versions" / "next.py").write_text(NEXT.format(head=HEAD, more=""))
     monkeypatch.setattr(migration, "copy_sqlite", full)
     with pytest.raises(DataFolderUnusable, match="The disk is full"):
         migrate(settings)

@@ -36,6 +36,9 @@ class Update(Answer):
     eta_s: float | None
     groups: int
     ratings: int
+    late_groups: int
+    lag: int
+    staleness_nats: float
     version_id: str | None
     version: int | None
     made_live: bool
@@ -54,7 +57,7 @@ class UpdateList(Answer):
 @router.post("/projects/{id}/updates", status_code=202)
 def fine_tune_now(db: Db, id: Id, nothing: Nothing) -> Update:
     """Queue an update of the live version with every usable group that waits."""
-    return _answer(updates.create(db, id), {})
+    return _answer(updates.create(db, id), {}, updates.Lateness())
 
 
 @router.get("/projects/{id}/updates")
@@ -67,7 +70,10 @@ def list_updates(
     """The newest updates, or those before a number."""
     rows = updates.list(db, id, limit, before)
     numbers = {version.id: version.number for version in versions.list(db, id)}
-    return UpdateList(updates=[_answer(row, numbers) for row in rows])
+    late = updates.lateness(db, [row.id for row in rows])
+    on_time = updates.Lateness()
+    answers = [_answer(row, numbers, late.get(row.id, on_time)) for row in rows]
+    return UpdateList(updates=answers)
 
 
 @router.get("/updates/{id}")
@@ -84,10 +90,12 @@ def cancel_update(db: Db, id: Id, nothing: Nothing) -> Update:
 
 def _with_version(db: Database, row: schema.Update) -> Update:
     made = row.version_id
-    return _answer(row, {made: versions.get(db, made).number} if made else {})
+    numbers = {made: versions.get(db, made).number} if made else {}
+    late = updates.lateness(db, [row.id]).get(row.id, updates.Lateness())
+    return _answer(row, numbers, late)
 
 
-def _answer(row: schema.Update, numbers: Mapping[str, int]) -> Update:
+def _answer(row: schema.Update, numbers: Mapping[str, int], late: updates.Lateness) -> Update:
     error = {"code": row.error_code, "detail": row.error_detail} if row.error_code else None
     return Update.model_validate(
         {
@@ -101,6 +109,9 @@ def _answer(row: schema.Update, numbers: Mapping[str, int]) -> Update:
             "eta_s": row.eta_s,
             "groups": row.group_count,
             "ratings": row.rating_count,
+            "late_groups": late.groups,
+            "lag": late.lag,
+            "staleness_nats": late.staleness,
             "version_id": row.version_id,
             "version": numbers.get(row.version_id) if row.version_id else None,
             "made_live": row.made_live,
