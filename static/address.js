@@ -5,6 +5,7 @@ export const API = new URL("api/v1/", ROOT);
 
 export const PAGES = [
   ["rate", "Rate"],
+  ["history", "History"],
   ["train", "Train"],
   ["versions", "Versions"],
   ["settings", "Settings"],

@@ -168,7 +168,18 @@ export function actionOf(event, mode) {
   if (index >= 0) return { do: event.shiftKey ? "also" : "press", index };
   if (event.shiftKey) return null;
   if (event.key === "Enter" && target?.closest?.("button, a, summary")) return null;
-  const commands = { s: "skip", u: "undo", m: "mode", Backspace: "undo", Enter: "send" };
+  const commands = {
+    s: "skip",
+    u: "undo",
+    m: "mode",
+    z: "closer",
+    c: "compare",
+    f: "flag",
+    n: "note",
+    g: "guidelines",
+    Backspace: "undo",
+    Enter: "send",
+  };
   const command = commands[letter || event.key];
   return command ? { do: command } : null;
 }

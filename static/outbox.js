@@ -1,11 +1,12 @@
 // The outbox: every answer is stored on this device first, then sent in order, and forgotten only
 // when the server has said 200. Nothing here knows pictures; it carries records
-//   {kind: "rating", event_id, group_id, body}   or   {kind: "undo", event_id, group_id}
+//   {kind: "rating", event_id, group_id, body}, {kind: "undo", event_id, group_id}
+//   or {kind: "remark", event_id, group_id, body}
 // `event_id` makes sending twice harmless; a lock over all tabs makes it rare.
 //
 // Events: "change" (waiting, trouble or refused changed), "settled" {record, answer},
 // "refused" {record, detail}.
-import { post } from "./api.js";
+import { post, put } from "./api.js";
 import { ROOT } from "./address.js";
 import { MemoryShelf, openShelf } from "./shelf.js";
 
@@ -13,10 +14,11 @@ const NAME = `loop-outbox:${ROOT.pathname}`;
 const FIRST_WAIT = 300;
 const LONGEST_WAIT = 10_000;
 
-const send = (record) =>
-  record.kind === "undo"
-    ? post(`ratings/${encodeURIComponent(record.event_id)}/undo`)
-    : post("ratings", record.body);
+const SENDING = {
+  rating: ({ body }) => post("ratings", body),
+  undo: ({ event_id }) => post(`ratings/${encodeURIComponent(event_id)}/undo`),
+  remark: ({ group_id, body }) => put(`groups/${group_id}/remark`, body),
+};
 
 // One sender at a time over all tabs. Without locks (plain http on a LAN) the event ids suffice.
 const exclusively = (task) => (navigator.locks ? navigator.locks.request(NAME, task) : task());
@@ -116,7 +118,7 @@ export class Outbox extends EventTarget {
       const [record] = await this.#shelf.waiting();
       if (!record) return;
       try {
-        const answer = await send(record);
+        const answer = await SENDING[record.kind](record);
         await this.#shelf.remove(record);
         this.trouble = null;
         this.#settle(record, answer);

@@ -12,5 +12,11 @@ dark.addEventListener("change", paint);
 paint();
 
 import("./nav.js");
-const components = { rate: "./rater.js", train: "./train.js", versions: "./versions.js", settings: "./settings.js" };
+const components = {
+  rate: "./rater.js",
+  history: "./history.js",
+  train: "./train.js",
+  versions: "./versions.js",
+  settings: "./settings.js",
+};
 import(components[pageName()] ?? components.rate);

@@ -30,6 +30,12 @@ export class Memory {
     return entry;
   }
 
+  // Put a group before all others, to be judged anew.
+  judgeAgain(group) {
+    this.again = [group, ...this.again.filter((other) => other.id !== group.id)];
+    this.#keep();
+  }
+
   forgetAgain(groupId) {
     this.again = this.again.filter((group) => group.id !== groupId);
     this.#keep();

@@ -119,6 +119,7 @@ export class Stage {
   #tiles = [];
   #showing = 0;
   #dressed = "";
+  at = 0; // the picture that the pointer or the focus was on last
 
   // actions: onPress(index, event), onAlso(index) -> true if it did something, onRate(index, n, event)
   constructor(actions) {
@@ -126,6 +127,9 @@ export class Stage {
     this.grid = h("div", { class: "grid", role: "radiogroup", "aria-labelledby": "prompt" });
     this.node = h("div", { class: "stage" }, this.grid);
     this.grid.addEventListener("keydown", (event) => this.#walk(event));
+    for (const name of ["pointerover", "focusin"]) {
+      this.grid.addEventListener(name, ({ target }) => this.#look(target.closest?.(".tile")));
+    }
     new ResizeObserver(() => this.layout()).observe(this.node);
   }
 
@@ -143,6 +147,13 @@ export class Stage {
     await Promise.all(group.pictures.map((picture) => picture.decode()));
     await nextFrame();
     return turn === this.#showing;
+  }
+
+  #look(node) {
+    const index = this.#tiles.findIndex((tile) => tile.node === node);
+    if (index < 0 || index === this.at) return;
+    this.at = index;
+    this.actions.onLook?.(index);
   }
 
   clear() {

@@ -7,6 +7,7 @@
 // is a performance measure named "loop:key-to-paint".
 import { recall, remember } from "./address.js";
 import { randomId } from "./api.js";
+import { lookCloser } from "./closer.js";
 import { StudioElement, define, h } from "./element.js";
 import { MODES, actionOf, hasSignal } from "./gestures.js";
 import { live } from "./live.js";
@@ -14,12 +15,16 @@ import { Outbox } from "./outbox.js";
 import { Prefetch } from "./prefetch.js";
 import { openProjectPatiently } from "./project.js";
 import { Actions } from "./rater-actions.js";
+import { Guidelines } from "./rater-guidelines.js";
 import { LastGroup } from "./rater-last.js";
 import { Notices } from "./rater-notices.js";
 import { Memory } from "./rater-memory.js";
 import { askName, raterName, showHelp } from "./rater-name.js";
+import { Remarks } from "./rater-remarks.js";
+import { Sitting } from "./rater-sitting.js";
 import { Stage } from "./rater-stage.js";
 import { StatusLine, comingSentence } from "./rater-status.js";
+import { Tools } from "./rater-tools.js";
 
 const FLUSH_EVERY = 10_000; // ms between two times of throwing the queue away
 
@@ -45,6 +50,8 @@ class Rater extends StudioElement {
     this.status = new StatusLine(this.live);
     this.top.replaceWith(this.status.node);
     this.live.addEventListener("change", () => this.#liveChanged());
+    this.guidelines = new Guidelines(project, this.tools.buttons.guidelines);
+    this.stage.node.after(this.guidelines.node);
     this.#setMode(mode in MODES ? mode : "best");
     if (!raterName()) await askName(this.root, { must: true });
     this.#sit();
@@ -54,6 +61,11 @@ class Rater extends StudioElement {
   async #sit() {
     this.rater = raterName();
     this.memory = new Memory(this.project.id, this.rater);
+    this.remarks = new Remarks(this.outbox, this.rater);
+    const earlier = this.sitting;
+    this.sitting = new Sitting({ projectId: this.project.id, rater: this.rater, live: this.live, root: this.root });
+    if (earlier) earlier.node.replaceWith(this.sitting.node);
+    else this.nameButton.parentElement.before(this.sitting.node);
     this.nameButton.textContent = this.rater;
     this.queue?.close();
     this.#current = null;
@@ -80,6 +92,7 @@ class Rater extends StudioElement {
   #build() {
     this.top = h("section", { class: "status" });
     this.prompt = h("h1", { class: "prompt", id: "prompt", dir: "auto" });
+    this.tools = new Tools((action, event) => this.#do(action, event));
     this.stage = new Stage({
       onPress: (index, event) => this.#do({ do: "press", index }, event),
       onAlso: (index) => this.#do({ do: "also", index }),
@@ -97,7 +110,7 @@ class Rater extends StudioElement {
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
     const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
-      h("div", { class: "rater" }, this.top, this.prompt, this.stage.node, this.notices.refusals,
+      h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node), this.stage.node, this.notices.refusals,
         h("div", { class: "under" }, this.first, this.last.node, this.notices.waiting, this.notices.hint),
         h("div", { class: "ways" }, who, this.actions.ways),
         this.actions.node, this.notices.spoken),
@@ -122,11 +135,13 @@ class Rater extends StudioElement {
   #do(action, event) {
     if (action.do === "help") return showHelp(this.root, this.#mode);
     if (action.do === "mode") return this.#chooseMode(this.#nextMode());
+    if (action.do === "guidelines") return this.guidelines?.toggle();
     if (!this.queue) return false;
     if (!this.#painted) {
       this.notices.say("Wait: no group is on screen yet.", { shown: true });
       return false;
     }
+    if (action.do in this.#beside) return this.#beside[action.do]();
     this.#pressedAt = event?.timeStamp ?? performance.now();
     if (action.do === "undo") return this.#undo();
     if (action.do === "skip") return this.#judge("skip", {});
@@ -134,6 +149,25 @@ class Rater extends StudioElement {
     if (judgement) return this.#judge(this.#mode, judgement);
     this.stage.mark(this.#mode, this.#gesture);
     return judgement !== undefined;
+  }
+
+  // What one can do with a group beside judging it.
+  #beside = {
+    closer: () => lookCloser(this.root, this.#current, this.stage.at),
+    compare: () => {
+      const next = (this.stage.at + 1) % this.#current.images.length;
+      return lookCloser(this.root, this.#current, this.stage.at, { beside: next });
+    },
+    flag: () => this.#remark({ flagged: !this.remarks.of(this.#current.id).flagged }),
+    note: () => this.remarks.ask(this.root, this.#current, (note) => this.#remark({ note })),
+  };
+
+  #remark(change) {
+    const remark = this.remarks.set(this.#current.id, change);
+    this.tools.show(remark);
+    const what = "note" in change ? (remark.note ? "Noted." : "The note is gone.") : remark.flagged ? "Flagged." : "No longer flagged.";
+    this.notices.say(what, { shown: true });
+    return true;
   }
 
   // The judgement when the gesture is complete, null when it goes on, undefined when it means nothing.
@@ -151,6 +185,7 @@ class Rater extends StudioElement {
 
   #judge(mode, judgement) {
     const group = this.#current;
+    const elapsed = Math.round(performance.now() - this.#paintedAt);
     const entry = { event_id: randomId(), group: Memory.plain(group), mode, judgement };
     this.outbox.add({
       kind: "rating",
@@ -163,11 +198,12 @@ class Rater extends StudioElement {
         mode,
         judgement,
         order: group.images.map((image) => image.id),
-        elapsed_ms: Math.round(performance.now() - this.#paintedAt),
+        elapsed_ms: elapsed,
       },
     });
     this.outbox.announce({ project: this.project.id, rater: this.rater, group: group.id });
     this.memory.judged(entry);
+    this.sitting.judged(elapsed);
     this.#advance();
     this.last.show(entry, null);
     this.first.hidden = true;
@@ -195,6 +231,7 @@ class Rater extends StudioElement {
       return false;
     }
     this.outbox.add({ kind: "undo", event_id: entry.event_id, group_id: entry.group.id });
+    this.sitting.undone();
     const current = this.#current;
     this.#painted = false;
     this.#state("painting");
@@ -229,6 +266,7 @@ class Rater extends StudioElement {
     this.#state("painting");
     this.#gesture = new MODES[this.#mode](group.images.map((image) => image.id));
     this.prompt.textContent = group.prompt;
+    this.tools.show(this.remarks.of(group.id));
     const shown = await this.stage.show(group, this.#mode, this.#gesture).catch(() => false);
     if (!shown || this.#current !== group) return;
     this.#painted = true;
@@ -290,6 +328,7 @@ class Rater extends StudioElement {
   #settled({ record, answer }) {
     if (record.kind !== "rating") return;
     this.last.settle(record.event_id, answer);
+    this.sitting?.settled(answer);
     this.live?.soon();
     // It should have taught and did not: the group was retired, and so may others here be.
     if (!answer.usable && record.body.mode !== "skip" && hasSignal(record.body.judgement)) {
@@ -312,4 +351,4 @@ class Rater extends StudioElement {
   }
 }
 
-await define("loop-rater", Rater, "rater.css");
+await define("loop-rater", Rater, "rater.css", "rater-beside.css", "closer.css");

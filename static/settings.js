@@ -1,6 +1,7 @@
 // <loop-settings>: prompts, reward source, every setting of the project.
 import { StudioElement, define, h } from "./element.js";
 import { openProjectPatiently } from "./project.js";
+import { GuidelinesForm } from "./settings-guidelines.js";
 import { ProjectForm } from "./settings-project.js";
 import { PromptsForm } from "./settings-prompts.js";
 import { RewardForm } from "./settings-reward.js";
@@ -15,7 +16,8 @@ class Settings extends StudioElement {
     this.reward = new RewardForm(project.id);
     this.prompts = new PromptsForm(project.id);
     this.form = new ProjectForm(project);
-    this.page.append(this.reward.node, this.prompts.node, this.form.node);
+    this.guidelines = new GuidelinesForm(project);
+    this.page.append(this.reward.node, this.prompts.node, this.guidelines.node, this.form.node);
     window.addEventListener("loop-upgrade", (event) => this.#keepEdits(event));
     await Promise.all([this.reward.load(), this.prompts.load()]).catch((error) => this.#fail(error));
     this.dataset.state = "ready";
@@ -23,7 +25,7 @@ class Settings extends StudioElement {
 
   // A new release would reload the page; what is typed here is not thrown away for it.
   #keepEdits(event) {
-    if (!this.form.changed.length && !this.prompts.isChanged) return;
+    if (!this.form.changed.length && !this.prompts.isChanged && !this.guidelines.isChanged) return;
     event.preventDefault();
     this.#fail(new Error("The studio was upgraded. Save or discard your changes, then reload this page."));
   }

@@ -107,6 +107,7 @@ def change(
     name: str | None = None,
     archived: bool | None = None,
     settings: Mapping[str, Any] | None = None,
+    guidelines: str | None = None,
 ) -> Project:
     """Change what is given. Settings are merged and make a new revision.
 
@@ -120,6 +121,8 @@ def change(
             project.name = _name(name)
         if archived is not None:
             project.archived = archived
+        if guidelines is not None:
+            project.guidelines = guidelines.strip()
         return project
 
 

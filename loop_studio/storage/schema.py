@@ -6,10 +6,12 @@ Nothing here is ever deleted but files and their keys. Ratings and update inputs
 from loop_studio.storage.columns import ACTIVE, JOB_KINDS, STATES, Base, UtcDateTime, new_id, now
 from loop_studio.storage.tables_judging import (
     Assignment,
+    Favourite,
     Group,
     Image,
     Rater,
     Rating,
+    Remark,
     Reward,
     Samples,
     Score,
@@ -37,6 +39,7 @@ __all__ = [
     "STATES",
     "Assignment",
     "Base",
+    "Favourite",
     "Group",
     "Image",
     "Job",
@@ -45,6 +48,7 @@ __all__ = [
     "Prompt",
     "Rater",
     "Rating",
+    "Remark",
     "Reward",
     "Samples",
     "Schedule",

@@ -155,6 +155,28 @@ class Rating(Base):
     )
 
 
+class Remark(Base):
+    """What a rater says of a group beside judging it. Teaches nothing."""
+
+    __tablename__ = "remarks"
+
+    rater_id: Mapped[str] = mapped_column(ForeignKey("raters.id"), primary_key=True)
+    group_id: Mapped[str] = mapped_column(ForeignKey("groups.id"), primary_key=True)
+    flagged: Mapped[bool] = mapped_column(default=False)
+    note: Mapped[str] = mapped_column(Text, default="")
+    updated_at: Mapped[datetime] = mapped_column(default=now, onupdate=now)
+
+
+class Favourite(Base):
+    """A picture that a rater likes to find again. Teaches nothing."""
+
+    __tablename__ = "favourites"
+
+    rater_id: Mapped[str] = mapped_column(ForeignKey("raters.id"), primary_key=True)
+    image_id: Mapped[str] = mapped_column(ForeignKey("images.id"), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
 class Reward(Base):
     """A reward derived from a rating by a versioned mapping; re-derivable at any time."""
 

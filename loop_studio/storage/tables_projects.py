@@ -20,6 +20,7 @@ class Project(Base):
     name: Mapped[str] = mapped_column(String(200))
     model: Mapped[str] = mapped_column(Text)  # "starter", a folder or a hub id
     archived: Mapped[bool] = mapped_column(default=False)
+    guidelines: Mapped[str] = mapped_column(Text, default="", server_default="")  # for raters
     live_version_id: Mapped[str | None]  # compare-and-swapped by updates
     revision_id: Mapped[str | None]  # the settings revision in force
     active_until: Mapped[datetime | None]  # refilled until then

@@ -15,7 +15,7 @@ from loop_studio import __version__
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
-from loop_studio.ui import documentation, problems, sign_in
+from loop_studio.ui import documentation, plain, problems, sign_in
 from loop_studio.ui.access import Door
 from loop_studio.ui.bodies import Bodies
 from loop_studio.ui.envelope import AnswerHeaders, ForwardedPrefix
@@ -24,6 +24,7 @@ from loop_studio.ui.pages import mount
 from loop_studio.ui.routes import (
     groups,
     health,
+    history,
     images,
     projects,
     prompts,
@@ -46,6 +47,7 @@ _RESOURCES = (
     rewards,
     versions,
     samples,
+    history,
 )
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -91,6 +93,7 @@ def _route(app: FastAPI) -> None:
     for resource in _RESOURCES:
         app.include_router(resource.router, prefix="/api/v1", responses=problems.DOCUMENTED)
     app.include_router(documentation.router)
+    app.include_router(plain.router)
     app.include_router(_entrances)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
 

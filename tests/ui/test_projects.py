@@ -33,7 +33,8 @@ class TestProjects:
         made = create(studio, prompts=["a cat", " a dog "], settings={"group_size": 3})
         assert made.status_code == 201
         project = made.json()
-        assert set(project) == {"id", "name", "model", "archived", "settings", "created_at"}
+        pinned = {"id", "name", "model", "archived", "settings", "created_at"}
+        assert set(project) == pinned | {"guidelines"}
         assert project["settings"]["group_size"] == 3
         path = f"projects/{project['id']}"
         assert studio.api("GET", path).json() == project

@@ -19,7 +19,7 @@ from tests.ui.conftest import studio_in
 from tests.ui.studio import PASSWORD, Studio, add_group
 
 BEARER = {"authorization": f"Bearer {PASSWORD}"}
-PAGES = ("/rate", "/train", "/versions", "/settings")
+PAGES = ("/rate", "/rate/plain", "/history", "/train", "/versions", "/settings")
 # Every address of Gradio 6.31 that tells, changes or serves something.
 GRADIO = [
     ("GET", "/config"),

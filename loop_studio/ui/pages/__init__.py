@@ -1,4 +1,4 @@
-"""The four pages: one Gradio app with a route each, mounted at the studio's root.
+"""The five pages: one Gradio app with a route each, mounted at the studio's root.
 
 One `gr.Blocks` with routes, not one per page: no redirect from `/rate` to `/rate/`, one script
 bundle that the browser keeps from page to page, and every address below a sub-path is right.
@@ -15,9 +15,9 @@ import warnings
 import gradio as gr
 from fastapi import FastAPI
 
-from loop_studio.ui.pages import look, rate, settings, train, versions
+from loop_studio.ui.pages import history, look, rate, settings, train, versions
 
-PAGES = (rate, train, versions, settings)
+PAGES = (rate, history, train, versions, settings)
 
 
 def mount(app: FastAPI) -> None:

@@ -36,6 +36,7 @@ class ProjectChange(Body):
     name: Name | None = None
     archived: bool | None = None
     settings: dict[str, Any] | None = None
+    guidelines: Annotated[Text, Field(max_length=20_000)] | None = None
 
 
 class Project(Answer):
@@ -46,6 +47,7 @@ class Project(Answer):
     model: str
     archived: bool
     settings: dict[str, Any]
+    guidelines: str
     created_at: Time
 
 
@@ -105,10 +107,7 @@ def get_project(db: Db, id: Id) -> Project:
 @router.patch("/projects/{id}")
 def change_project(db: Db, id: Id, change: ProjectChange) -> Project:
     """Rename, archive, or change settings; a change of generation retires unjudged groups."""
-    changed = projects.change(
-        db, id, name=change.name, archived=change.archived, settings=change.settings
-    )
-    return _answer(db, changed)
+    return _answer(db, projects.change(db, id, **change.model_dump()))
 
 
 @router.get("/projects/{id}/status")
@@ -129,5 +128,6 @@ def _answer(db: Database, project: schema.Project) -> Project:
         model=project.model,
         archived=project.archived,
         settings=values,
+        guidelines=project.guidelines,
         created_at=project.created_at,
     )
