@@ -27,13 +27,13 @@ class History extends StudioElement {
     this.project = project;
     if (!raterName()) await askName(this.root, { must: true });
     this.rater = raterName();
-    this.title.textContent = `Judged by ${this.rater}`;
+    this.heading.textContent = `Judged by ${this.rater}`;
     this.#showVersions();
     await this.#ask();
   }
 
   #build() {
-    this.title = h("h1", { dir: "auto" }, "Judged");
+    this.heading = h("h1", { dir: "auto" }, "Judged");
     this.alert = h("p", { class: "alert", role: "alert", hidden: true });
     const change = () => this.#ask();
     this.prompt = h("input", { type: "search", id: "words", placeholder: "Any words", oninput: () => this.#typed() });
@@ -51,7 +51,7 @@ class History extends StudioElement {
     this.count = h("p", { class: "quiet", role: "status" });
     this.list = h("ul", { class: "past" });
     this.older = h("button", { type: "button", class: "button", hidden: true, onclick: () => this.#more() }, "Show older ones");
-    this.root.append(h("div", { class: "page" }, h("section", {}, this.title, filters, this.alert, this.count, this.list, this.older)));
+    this.root.append(h("div", { class: "page" }, h("section", {}, this.heading, filters, this.alert, this.count, this.list, this.older)));
   }
 
   async #showVersions() {

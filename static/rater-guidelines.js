@@ -1,4 +1,4 @@
-// What the project asks of its raters, beside the pictures. Open until someone closes it.
+// What the project asks of its raters, beside the pictures. Open until someone closes it; closed where there is no room beside them.
 import { recall, remember } from "./address.js";
 import { h, icon } from "./element.js";
 
@@ -12,7 +12,8 @@ export class Guidelines {
     this.node = h("aside", { class: "guidelines", "aria-label": "Guidelines", tabindex: "0" },
       h("div", { class: "row" }, h("h2", {}, "Guidelines"), close), paragraphs);
     button.hidden = !this.text;
-    this.#show(Boolean(this.text) && recall(this.key, this.text) === this.text);
+    const unread = matchMedia("(min-width: 1001px)").matches ? this.text : ""; // they would cover the pictures
+    this.#show(Boolean(this.text) && recall(this.key, unread) === this.text);
   }
 
   // Closed guidelines stay closed until their words change.

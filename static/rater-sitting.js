@@ -54,8 +54,8 @@ export class Sitting {
 
   #show() {
     const { judged, goal, activeMs } = this.state;
-    const pace = judged ? `, ${(activeMs / judged / 1000).toFixed(1)} s each` : "";
-    this.words.textContent = goal ? `${judged} of ${goal}${pace}` : judged ? `${judged} judged${pace}` : "Set a goal";
+    const pace = judged ? h("span", { class: "pace" }, `, ${(activeMs / judged / 1000).toFixed(1)} s each`) : "";
+    this.words.replaceChildren(goal ? `${judged} of ${goal}` : judged ? `${judged} judged` : "Set a goal", pace);
     this.words.setAttribute("aria-label", `This sitting: ${this.words.textContent}`);
     this.bar.hidden = !goal;
     this.bar.setAttribute("aria-valuenow", String(Math.min(judged, goal ?? 0)));
@@ -84,9 +84,10 @@ export class Sitting {
       h("p", { class: "quiet", id: "goal" }, "Groups to judge in this sitting:"),
       h("div", { class: "row", role: "group", "aria-labelledby": "goal" }, choices),
       h("p", { class: "quiet" }, "Take a break at any time: close the page; the same group waits for you."),
-      h("form", { method: "dialog", class: "row is-end" },
-        judged ? h("button", { type: "button", class: "button", onclick: anew }, "Start a new sitting") : null,
-        h("button", { class: "button is-primary", autofocus: true }, judged ? "Go on" : "Close")));
+      h("form", { method: "dialog" },
+        h("div", { class: "row is-end" },
+          judged ? h("button", { type: "button", class: "button", onclick: anew }, "Start a new sitting") : null,
+          h("button", { class: "button is-primary", autofocus: true }, judged ? "Go on" : "Close"))));
     box.addEventListener("close", () => box.remove());
     this.root.append(box);
     box.showModal();

@@ -205,7 +205,7 @@ export class Stage {
       side = Math.max(1, Math.floor(side / pixel)) * pixel;
     }
     this.grid.classList.toggle("is-small", small);
-    this.node.parentElement?.classList.toggle("is-narrow", side < 220);
+    this.node.closest(".rater")?.classList.toggle("is-narrow", side < 220);
     this.grid.style.setProperty("--columns", columns);
     this.grid.style.setProperty("--side", `${side}px`);
     this.grid.style.setProperty("--shape", shape);

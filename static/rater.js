@@ -110,7 +110,8 @@ class Rater extends StudioElement {
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
     const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
-      h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node), this.stage.node, this.notices.refusals,
+      h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node),
+        h("div", { class: "middle" }, this.stage.node), this.notices.refusals,
         h("div", { class: "under" }, this.first, this.last.node, this.notices.waiting, this.notices.hint),
         h("div", { class: "ways" }, who, this.actions.ways),
         this.actions.node, this.notices.spoken),

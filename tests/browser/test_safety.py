@@ -8,7 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from loop_studio.storage import projects
 from tests.browser.studio import Rater, Studio
 
-PAGES = ("rate", "train", "versions", "settings")
+PAGES = ("rate", "history", "train", "versions", "settings")
 HOSTILE = "${document.title='x'}<img src=x onerror=\"document.title='x'\">{{document.title='x'}}"
 SERIOUS = {"serious", "critical"}
 

@@ -1,5 +1,6 @@
 """Every stage trains one step, and resumes as if it had not been stopped, on a miniature."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from loop_studio.starter.captions import parse_caption
+from loop_studio.starter.captions import COLOURS, SHAPES, TEXTURES, parse_caption
 from loop_studio.starter.denoiser import (
     Latents,
     Widths,
@@ -25,6 +26,7 @@ from loop_studio.starter.referee import RefereeNet
 from loop_studio.starter.referee_training import referee_loss
 from loop_studio.starter.render import render_scenes
 from loop_studio.starter.scorer_training import ScorerWidths, build_scorer, scorer_loss
+from loop_studio.starter.seeing import IGNORED, NOTHING, Seer, shown, told, told_by
 from loop_studio.starter.tokens import train_tokenizer
 from loop_studio.starter.training import Recipe, StepLoss, Training, learning_rate
 from loop_studio.starter.vae import (
@@ -34,6 +36,7 @@ from loop_studio.starter.vae import (
     to_tensor,
     vae_loss,
 )
+from loop_studio.starter.world import Thing
 
 RECIPE = Recipe(steps=4, peak_learning_rate=1e-3, seed=3, warmup_steps=2, save_every=1)
 
@@ -67,8 +70,8 @@ def _unet() -> tuple[nn.Module, StepLoss]:
 def _scorer() -> tuple[nn.Module, StepLoss]:
     tokenizer = train_tokenizer(list(STARTER_PROMPTS))
     widths = ScorerWidths(hidden=16, vision_layers=1, text_layers=1, patch=16)
-    model = build_scorer(tokenizer, widths)
-    return model, scorer_loss(model, tokenizer)
+    seer = Seer(build_scorer(tokenizer, widths))
+    return seer, scorer_loss(seer, tokenizer)
 
 
 def _eye() -> tuple[nn.Module, StepLoss]:
@@ -151,3 +154,29 @@ def test_a_text_encoder_learns_to_read_shapes(tmp_path: Path):
     assert shapes.tolist() == [
         truths_of(parse_caption(f"a {s}"))[0] for s in ("star", "fish", "moon")
     ]
+
+
+def test_each_patch_is_asked_for_the_object_that_it_shows() -> None:
+    scene = render_scenes(1, seed=1)[1][0]
+    fish = Thing("fish", "blue", "striped", x=20, y=44, radius=10)
+    moon = Thing("moon", "red", "solid", x=52, y=12, radius=6)
+    shape, colour, texture = shown(replace(scene, things=(fish, moon)), patch=8).reshape(3, 8, 8)
+    assert shape[5, 2] == SHAPES.index("fish")
+    assert colour[5, 2] == COLOURS.index("blue")
+    assert texture[5, 2] == TEXTURES.index("striped")
+    assert shape[1, 6] == SHAPES.index("moon")
+    assert shape[0, 0] == NOTHING
+    assert colour[0, 0] == texture[0, 0] == IGNORED
+    assert told(replace(scene, things=(fish, moon)))[::3].tolist() == [
+        *(SHAPES.index(shape) for shape in ("fish", "moon", "moon", "fish")),
+        1,
+    ]
+    said = told_by(parse_caption("a blue fish below a red moon"))
+    assert said[9:12].tolist() == [SHAPES.index("fish"), COLOURS.index("blue"), IGNORED]
+    assert said[6] == SHAPES.index("moon")
+    assert (said[:6] == IGNORED).all()  # left and right are not said
+    same = told_by(parse_caption("three red moons"))
+    assert same[[0, 3, 6, 9]].tolist() == [SHAPES.index("moon")] * 4
+    assert same[-1] == 2
+    shown_at = np.argwhere(shape == SHAPES.index("fish"))
+    assert (np.hypot(*(8 * (shown_at + 0.5) - (44, 20)).T) <= 10).all()

@@ -1,0 +1,165 @@
+"""A closer look, guidelines, flags and notes, sittings, history, and the page without Gradio."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from loop_studio.storage import history, projects
+from loop_studio.storage.history import Filter
+from tests.browser.studio import Rater, Studio
+
+GUIDELINES = "Prefer clear shapes.\n\n${document.title='x'}<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def project(studio: Studio):
+    made = studio.project(["a red fish", "a blue star"], min_groups=3)
+    studio.make_groups(made, 12)
+    projects.change(studio.db, made.id, guidelines=GUIDELINES)
+    return made
+
+
+@pytest.fixture
+def rater(page, studio, project) -> Rater:
+    person = Rater(page, studio.url, project.id)
+    person.arrive()
+    return person
+
+
+def judged(studio, project, **wanted):
+    return history.judged(studio.db, project.id, "Ada", Filter(**wanted), limit=100)
+
+
+def test_a_closer_look_shows_one_picture_or_two_and_judges_nothing(
+    rater, studio, project, page
+) -> None:
+    pictures = rater.shown()
+    closer = page.locator("dialog.closer")
+    seen = closer.locator("img").evaluate_all
+    ids = "images => images.map(image => new URL(image.src).pathname.split('/').at(-1))"
+    page.keyboard.press("z")
+    assert seen(ids) == [pictures[0]]
+    page.keyboard.press("ArrowRight")
+    assert seen(ids) == [pictures[1]]
+    page.keyboard.press("4")
+    assert seen(ids) == [pictures[3]]
+    page.keyboard.press("c")
+    assert seen(ids) == [pictures[3], pictures[0]]
+    page.keyboard.press("3")
+    assert seen(ids) == [pictures[3], pictures[2]]
+    large = closer.locator("img").first.bounding_box()
+    assert large["width"] > 300
+    page.keyboard.press("Escape")
+    closer.wait_for(state="detached")
+    assert rater.shown() == pictures
+    assert studio.rows(project) == []
+
+
+def test_guidelines_stand_beside_the_pictures_until_they_are_closed(rater, page) -> None:
+    beside = page.locator("loop-rater aside")
+    assert "Prefer clear shapes." in beside.inner_text()
+    assert "<img src=x" in beside.inner_text()  # text, never markup
+    assert "${document" in beside.inner_text()
+    assert page.title() != "x"
+    stage = page.locator("loop-rater .grid").bounding_box()
+    box = beside.bounding_box()
+    assert stage["x"] + stage["width"] <= box["x"]
+    page.keyboard.press("g")
+    assert not beside.is_visible()
+    page.reload()
+    rater.wait_for_group()
+    assert not beside.is_visible()
+    page.get_by_role("button", name="Guidelines (G)", exact=True).click()
+    assert beside.is_visible()
+
+
+def test_a_flag_and_a_note_are_kept_through_a_dropped_line(
+    rater, studio, project, page, context
+) -> None:
+    context.set_offline(True)
+    group = rater.wait_for_group()
+    page.keyboard.press("f")
+    page.keyboard.press("n")
+    page.get_by_role("textbox", name="Note").fill("two fishes, not one")
+    page.get_by_role("button", name="Save").click()
+    page.keyboard.press("1")
+    context.set_offline(False)
+    rater.wait_until_sent()
+    (past,) = judged(studio, project)
+    assert (past.id, past.flagged, past.note) == (group, True, "two fishes, not one")
+
+
+def test_a_sitting_has_a_goal_a_pace_and_an_end_card_and_outlives_a_reload(rater, page) -> None:
+    page.get_by_role("button", name="This sitting: Set a goal").click()
+    page.get_by_role("button", name="10", exact=True).click()
+    for _ in range(4):
+        rater.press("1")
+    page.reload()
+    rater.wait_for_group()
+    words = page.locator("loop-rater .sitting-words")
+    assert re.fullmatch(r"4 of 10, \d+\.\d s each", words.inner_text())
+    for key in ("2", "0", "3", "u", "4", "1"):
+        rater.press(key)
+    rater.wait_until_sent()
+    assert words.inner_text().startswith("8 of 10")  # one was taken back
+    rater.press("1")
+    page.keyboard.press("1")
+    card = page.get_by_role("dialog", name="This sitting")
+    card.get_by_text("Goal reached").wait_for()
+    assert "10 groups judged in" in card.inner_text()
+
+
+def test_history_finds_flags_and_judges_anew(rater, studio, project, page) -> None:
+    first = rater.wait_for_group()
+    for key in ("1", "0", "="):
+        rater.press(key)
+    rater.wait_until_sent()
+    page.get_by_role("link", name="History").click()
+    cards = page.locator("loop-history .past > li")
+    cards.nth(2).wait_for()
+    assert cards.count() == 3
+    page.get_by_label("Verdict").select_option("none")
+    page.get_by_text("1 group", exact=True).wait_for()
+    page.get_by_label("Verdict").select_option("preferred")
+    card = page.locator(f"loop-history [data-group='{first}']")
+    card.get_by_role("button", name="Flag").click()
+    card.get_by_role("button", name="Flagged").wait_for()
+    card.get_by_role("button", name="Keep picture 2").click()
+    card.get_by_role("button", name="Picture 2 is kept").wait_for()
+    with page.expect_download() as started:
+        card.get_by_role("link", name="Download picture 1").click()
+    assert started.value.suggested_filename.endswith(".png")
+    card.get_by_role("button", name="Judge again").click()
+    assert rater.wait_for_group() == first
+    rater.press("4")
+    rater.wait_until_sent()
+    rows = [row for row in studio.rows(project) if row["group_id"] == first]
+    assert [row["status"] for row in rows] == ["superseded", "active"]
+    (past,) = judged(studio, project, flagged=True)
+    assert past.images[1].favourite
+
+
+def test_rating_works_without_gradio_under_a_strict_policy(page, studio, project) -> None:
+    page.set_viewport_size({"width": 360, "height": 740})
+    answer = page.goto(f"{studio.url}/rate/plain?project={project.id}")
+    assert "script-src 'self'" in answer.headers["content-security-policy"]
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    name = page.get_by_label("Your name")
+    name.fill("Guest")
+    name.press("Enter")
+    person = Rater(page, studio.url, project.id, "Guest")
+    person.wait_for_group()
+    assert page.evaluate("() => window.gradio_config === undefined")
+    for _ in range(3):
+        before = person.wait_for_group()
+        page.locator("loop-rater .picture").first.click()
+        person.wait_for_group(other_than=before)
+    person.wait_until_sent()
+    assert len(studio.rows(project)) == 3
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    small = page.locator("loop-rater button:visible").evaluate_all(
+        "nodes => nodes.map(n => n.getBoundingClientRect()).filter(b => b.height < 43.5).length"
+    )
+    assert small == 0
