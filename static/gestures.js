@@ -33,6 +33,11 @@ class Gesture {
   finish() {
     return null;
   }
+
+  // The judgement as it would stand with the picture `id` looked at; null while it says nothing.
+  soFar(_id) {
+    return this.marks.size ? this.finish() : null;
+  }
 }
 
 // A digit chooses and moves on; Shift+digit marks "also good" before that.
@@ -56,6 +61,10 @@ class Best extends Gesture {
 
   none() {
     return forAll(this.ids, 0);
+  }
+
+  soFar(id) {
+    return id ? this.press(id) : null;
   }
 
   #also() {
@@ -86,6 +95,10 @@ class Stars extends Gesture {
     this.#chosen = null;
     this.marks.set(id, stars);
     return this.focus === null ? Object.fromEntries(this.marks) : null;
+  }
+
+  soFar() {
+    return this.marks.size > 1 ? Object.fromEntries(this.marks) : null;
   }
 }
 

@@ -55,6 +55,7 @@ export class LastGroup {
 
   #sentence(answer) {
     if (!answer) return "Saved on this device.";
-    return answer.usable ? "Counts for the next fine-tuning." : answer.reason;
+    const fast = answer.too_fast ? " Marked as too fast to have been seen." : "";
+    return (answer.usable ? "Counts for the next fine-tuning." : answer.reason) + fast;
   }
 }

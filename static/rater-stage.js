@@ -20,10 +20,12 @@ class Tile {
     this.index = index;
     this.slot = h("span", { class: "slot" });
     this.label = h("span", { class: "label" });
+    this.push = h("span", { class: "would", "aria-hidden": "true" });
     this.picture = h(
       "button",
       { class: "picture", type: "button", role: "radio", "aria-checked": "false" },
       this.slot,
+      this.push,
       this.label,
     );
     this.side = h("div", { class: "side" });
@@ -51,6 +53,12 @@ class Tile {
       else if (event.shiftKey) onAlso(this.index);
       else onPress(this.index, event);
     });
+  }
+
+  // The push that the picture would get; null for none told.
+  would(value) {
+    this.push.textContent = value == null ? "" : `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}`;
+    this.push.dataset.way = value > 0 ? "up" : value < 0 ? "down" : "flat";
   }
 
   place(image, picture) {
@@ -120,6 +128,7 @@ export class Stage {
   #showing = 0;
   #dressed = "";
   at = 0; // the picture that the pointer or the focus was on last
+  looked = null; // the one it is on now
 
   // actions: onPress(index, event), onAlso(index) -> true if it did something, onRate(index, n, event)
   constructor(actions) {
@@ -130,6 +139,10 @@ export class Stage {
     for (const name of ["pointerover", "focusin"]) {
       this.grid.addEventListener(name, ({ target }) => this.#look(target.closest?.(".tile")));
     }
+    this.grid.addEventListener("pointerleave", () => {
+      this.looked = null;
+      this.actions.onLook?.(null);
+    });
     new ResizeObserver(() => this.layout()).observe(this.node);
   }
 
@@ -151,8 +164,8 @@ export class Stage {
 
   #look(node) {
     const index = this.#tiles.findIndex((tile) => tile.node === node);
-    if (index < 0 || index === this.at) return;
-    this.at = index;
+    if (index < 0) return;
+    this.at = this.looked = index;
     this.actions.onLook?.(index);
   }
 
@@ -163,6 +176,11 @@ export class Stage {
 
   mark(mode, gesture) {
     for (const tile of this.#tiles) tile.mark(mode, gesture);
+  }
+
+  // Show what each picture's push would be: {image id: number}, or null.
+  would(advantages) {
+    for (const tile of this.#tiles) tile.would(advantages?.[tile.id]);
   }
 
   dress(mode) {

@@ -17,6 +17,7 @@ import { openProjectPatiently } from "./project.js";
 import { Actions } from "./rater-actions.js";
 import { Guidelines } from "./rater-guidelines.js";
 import { LastGroup } from "./rater-last.js";
+import { Preview } from "./rater-preview.js";
 import { Notices } from "./rater-notices.js";
 import { Memory } from "./rater-memory.js";
 import { askName, raterName, showHelp } from "./rater-name.js";
@@ -97,7 +98,10 @@ class Rater extends StudioElement {
       onPress: (index, event) => this.#do({ do: "press", index }, event),
       onAlso: (index) => this.#do({ do: "also", index }),
       onRate: (index, stars, event) => this.#do({ do: "rate", index, stars }, event),
+      onLook: (index) => this.#preview(index),
     });
+    this.preview = new Preview((worth) => this.#showWorth(worth));
+    this.worth = h("p", { class: "worth" });
     this.empty = h("div", { class: "empty", role: "status" });
     this.stage.node.append(this.empty);
     this.actions = new Actions({
@@ -111,7 +115,7 @@ class Rater extends StudioElement {
     const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
       h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node),
-        h("div", { class: "middle" }, this.stage.node), this.notices.refusals,
+        h("div", { class: "middle" }, this.stage.node, this.worth), this.notices.refusals,
         h("div", { class: "under" }, this.first, this.last.node, this.notices.waiting, this.notices.hint),
         h("div", { class: "ways" }, who, this.actions.ways),
         this.actions.node, this.notices.spoken),
@@ -149,7 +153,20 @@ class Rater extends StudioElement {
     const judgement = this.#gestured(action);
     if (judgement) return this.#judge(this.#mode, judgement);
     this.stage.mark(this.#mode, this.#gesture);
+    this.#preview(this.stage.looked);
     return judgement !== undefined;
+  }
+
+  // What the judgement would teach with picture `index` looked at.
+  #preview(index) {
+    if (!this.#painted) return;
+    const id = this.#current.images[index]?.id;
+    this.preview.ask(this.#current.id, this.#mode, this.#gesture.soFar(id));
+  }
+
+  #showWorth(worth) {
+    this.stage.would(worth?.advantages ?? null);
+    this.worth.textContent = worth && !worth.usable ? worth.reason : "";
   }
 
   // What one can do with a group beside judging it.
@@ -257,6 +274,7 @@ class Rater extends StudioElement {
     this.dataset.ahead = this.queue.length;
     this.#painted = false;
     this.#current = group;
+    this.preview.clear();
     this.queue.fill();
     delete this.dataset.group;
     if (!group) {

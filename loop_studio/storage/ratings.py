@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Conflict, Invalid, NotFound
-from loop_studio.judgement import MAPPING_VERSION, check_gesture, derive
+from loop_studio.judgement import MAPPING_VERSION, Derived, check_gesture, derive
 from loop_studio.storage import auto_update, raters, serving
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import keep_active, revision_of
@@ -32,6 +32,7 @@ from loop_studio.storage.schema import (
 from loop_studio.storage.worth import image_ids, refresh
 
 LONGEST_ELAPSED_MS = 86_400_000
+TOO_FAST_MS = 120  # nobody sees a group and judges it within this time
 _EXPORTED_AT_ONCE = 500
 
 
@@ -63,6 +64,7 @@ class RatingOut:
     rewards: dict[str, float | None]
     advantages: dict[str, float | None]
     used_by_update_id: str | None
+    too_fast: bool  # judged within TOO_FAST_MS of being on screen
     created_at: datetime
 
 
@@ -79,6 +81,14 @@ def record(db: Database, rating: RatingIn) -> RatingOut:
         return _record(db, rating)
     except IntegrityError:  # the same event arrived twice at once, for two projects
         return _record(db, rating)
+
+
+def preview(db: Database, group_id: str, mode: str, judgement: dict[str, float | None]) -> Derived:
+    """What a judgement would be worth, by the very rule that records it. Stores nothing."""
+    with db.read() as session:
+        images = image_ids(session, found(session, Group, group_id).id)
+    check_gesture(mode, judgement, images)
+    return derive(mode, judgement, images)
 
 
 def undo(db: Database, event_id: str) -> RatingOut:
@@ -233,6 +243,7 @@ def _out(session: Session, row: Rating) -> RatingOut:
         rewards=derived.rewards,
         advantages=derived.advantages,
         used_by_update_id=row.used_by_update_id,
+        too_fast=row.elapsed_ms is not None and row.elapsed_ms < TOO_FAST_MS,
         created_at=row.created_at,
     )
 
@@ -251,6 +262,7 @@ def _exported(session: Session, row: Rating) -> dict[str, Any]:
         "judgement": out.judgement,
         "order": row.order,
         "elapsed_ms": row.elapsed_ms,
+        "too_fast": out.too_fast,
         "status": out.status,
         "usable": out.usable,
         "reason": out.reason,

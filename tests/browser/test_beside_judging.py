@@ -163,3 +163,34 @@ def test_rating_works_without_gradio_under_a_strict_policy(page, studio, project
         "nodes => nodes.map(n => n.getBoundingClientRect()).filter(b => b.height < 43.5).length"
     )
     assert small == 0
+
+
+def pushes(page) -> list[str]:
+    shown = page.locator("loop-rater .would").all_inner_texts()
+    return [text.replace("\N{MINUS SIGN}", "-") for text in shown]
+
+
+def test_each_picture_shows_its_push_before_one_decides(rater, studio, project, page) -> None:
+    pictures = page.locator("loop-rater .picture")
+    assert pushes(page) == [""] * 4
+    pictures.nth(1).hover()
+    page.get_by_text("+0.75").wait_for()
+    assert pushes(page) == ["-0.25", "+0.75", "-0.25", "-0.25"]
+    page.keyboard.press("Shift+Digit1")  # also good
+    page.get_by_text("+0.63").wait_for()
+    assert pushes(page) == ["+0.13", "+0.63", "-0.38", "-0.38"]
+    assert studio.rows(project) == []
+    rater.press("2")
+    assert pushes(page) == [""] * 4
+    (row,) = studio.wait_for_rows(page, project, 1)
+    assert sorted(row["judgement"].values()) == [0, 0, 0.5, 1]
+
+
+def test_a_gesture_that_teaches_nothing_says_so_before_it_is_sent(rater, page) -> None:
+    page.get_by_label("Way of judging").select_option("good")
+    page.keyboard.press("1")
+    page.get_by_text("+1.00").wait_for()
+    for key in ("2", "3", "4"):
+        page.keyboard.press(key)
+    page.get_by_text("No learning signal: all images are judged equal.").wait_for()
+    assert pushes(page) == ["0.00"] * 4

@@ -135,3 +135,40 @@ def test_guidelines_are_the_projects_own(studio) -> None:
     assert studio.api("PATCH", path, json={"name": "Shapes"}).json()["guidelines"] == text
     assert studio.api("GET", path).json()["guidelines"] == text
     is_problem(studio.api("PATCH", path, json={"guidelines": "x" * 20_001}), 422, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("mode", "values"),
+    [
+        ("best", [1, 0.5, 0, 0]),
+        ("stars", [5, 1, None, 3]),
+        ("rank", [1, 2, 2, 4]),
+        ("good", [1] * 4),
+    ],
+)
+def test_a_preview_is_what_the_rating_then_gets_and_stores_nothing(
+    studio, made, mode, values
+) -> None:
+    judgement = dict(zip(images(studio, made[0]), values, strict=True))
+    path = f"groups/{made[0]}/preview"
+    worth = studio.api("POST", path, json={"mode": mode, "judgement": judgement}).json()
+    assert studio.api("GET", f"projects/{studio.project}/status").json()["ratings"] == 0
+    shown = {"id": made[0], "images": [{"id": image} for image in judgement]}
+    stored = studio.rate(studio.rating(shown, mode=mode, judgement=judgement)).json()
+    assert worth == {name: stored[name] for name in worth}
+    assert worth["usable"] is (len({v for v in values if v is not None}) > 1)
+
+
+def test_a_preview_refuses_what_a_rating_would_refuse(studio, made) -> None:
+    body = {"mode": "best", "judgement": {images(studio, made[1])[0]: 1.0}}
+    is_problem(studio.api("POST", f"groups/{made[0]}/preview", json=body), 422, "invalid_value")
+
+
+@pytest.mark.parametrize(
+    ("elapsed", "too_fast"), [(0, True), (119, True), (120, False), (None, False)]
+)
+def test_a_judgement_faster_than_sight_is_kept_and_marked(studio, made, elapsed, too_fast) -> None:
+    shown = {"id": made[0], "images": [{"id": image} for image in images(studio, made[0])]}
+    stored = studio.rate(studio.rating(shown, elapsed_ms=elapsed)).json()
+    assert stored["too_fast"] is too_fast
+    assert stored["usable"]

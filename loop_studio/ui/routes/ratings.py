@@ -59,13 +59,36 @@ class Rating(Answer):
     rewards: dict[str, float | None]
     advantages: dict[str, float | None]
     used_by_update_id: str | None
+    too_fast: bool
     created_at: Time
+
+
+class Gestured(Body):
+    """A gesture that may still change."""
+
+    mode: Gesture
+    judgement: dict[str, Value | None]
+
+
+class Worth(Answer):
+    """What a gesture would teach."""
+
+    usable: bool
+    reason: str
+    rewards: dict[str, float | None]
+    advantages: dict[str, float | None]
 
 
 @router.post("/ratings")
 def rate(db: Db, new: NewRating) -> Rating:
     """Store a gesture; it is on disk and counted before this answers."""
     return Rating.model_validate(ratings.record(db, ratings.RatingIn(**new.model_dump())))
+
+
+@router.post("/groups/{id}/preview")
+def preview(db: Db, id: Id, gestured: Gestured) -> Worth:
+    """Each picture's push if the group were judged so; nothing is stored."""
+    return Worth.model_validate(ratings.preview(db, id, gestured.mode, gestured.judgement))
 
 
 @router.post("/ratings/{event_id:path}/undo")
