@@ -76,6 +76,7 @@ class Loop:
         self._seeds = torch.Generator().manual_seed(seed)
         self._kl_to_base = 0.0
         self._past: dict[tuple[str, str], list[float]] = {}
+        policy.checkpoint_gradients(self.config.gradient_checkpointing)
         halves = policy.dtype == torch.float16
         self._scaler = torch.amp.GradScaler(policy.device.type) if halves else None
         self._optimizer = torch.optim.AdamW(

@@ -109,6 +109,17 @@ class StableDiffusionPolicy:
         """The learner's trainable parameters."""
         return list(self.adapters.parameters("learner").values())
 
+    def checkpoint_gradients(self, on: bool) -> None:
+        """Whether backward passes compute the UNet's blocks again instead of keeping all that is
+        in them: the same gradient to the last bit, of less memory and more time.
+
+        Rollouts and whatever else takes no gradient do not notice.
+        """
+        if on:
+            self.unet.enable_gradient_checkpointing(self.adapters.recomputed)
+        else:
+            self.unet.disable_gradient_checkpointing()
+
     def transition(self, transitions: Transitions, weights: Weights) -> tuple[Tensor, Tensor]:
         """Mean (B, C, H, W) and std (B,) of the next latents under `weights`, float32.
 
@@ -236,8 +247,7 @@ class StableDiffusionPolicy:
             with self.adapters.lock:
                 negative = self.conditioner.negative(len(latents))
             conditioning = Conditioning.batch([negative, conditioning])
-        with self.adapters.lock:
-            self.adapters.use(weights)
+        with self.adapters.answering(weights):
             output = self.unet(
                 inputs,
                 timesteps,

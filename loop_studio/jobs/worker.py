@@ -214,7 +214,8 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "out_of_memory",
-            "The accelerator ran out of memory. Lower micro_batch or group_size in the settings.",
+            "The accelerator ran out of memory. Turn on gradient_checkpointing in the settings, or "
+            "lower group_size.",
         )
     if isinstance(error, FloatingPointError):
         return (
