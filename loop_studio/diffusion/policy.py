@@ -73,21 +73,20 @@ class StableDiffusionPolicy:
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        folder: Path,
         shape: LoraShape,
         *,
         device: torch.device,
         dtype: torch.dtype,
-        token: str | None = None,
     ) -> StableDiffusionPolicy:
-        """Load a folder or a hub id; raises ModelUnusable with a sentence.
+        """Load a folder; raises ModelUnusable with a sentence.
 
         TF32 and cudnn.benchmark are switched off: they would let a replay differ from its rollout.
         """
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
-        pipeline = load_pipeline(model, dtype, token)
+        pipeline = load_pipeline(folder, dtype)
         pipeline.to(device)
         return cls(
             unet=pipeline.unet,

@@ -19,8 +19,8 @@ from loop_studio.storage.schema import Base, Project, Prompt
 NEXT = """
 import sqlalchemy as sa
 from alembic import op
-revision = "0002"
-down_revision = "0001"
+revision = "0004"
+down_revision = "0003"
 def upgrade():
     with op.batch_alter_table("projects") as batch:
         batch.add_column(sa.Column("note", sa.String(10), nullable=True))
@@ -99,7 +99,7 @@ def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
     settings: Settings, db: Database, older: Path
 ) -> None:
     add_rows(db)
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=""))
+    (older / "versions" / "0004_next.py").write_text(NEXT.format(more=""))
     assert state(db) == "older"
     migrate(settings)
     assert state(db) == "head"
@@ -120,7 +120,7 @@ def test_an_upgrade_that_breaks_references_is_taken_back(
 ) -> None:
     add_rows(db)
     more = '    op.execute("DELETE FROM projects")\n'
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=more))
+    (older / "versions" / "0004_next.py").write_text(NEXT.format(more=more))
     with pytest.raises(DataFolderUnusable, match="1 rows that point to nothing"):
         migrate(settings)
     assert state(db) == "older"
@@ -133,7 +133,7 @@ def test_an_upgrade_that_fails_half_way_leaves_the_old_schema(
 ) -> None:
     add_rows(db)
     more = '    op.create_table("extra", sa.Column("id", sa.Integer()))\n    raise RuntimeError\n'
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=more))
+    (older / "versions" / "0004_next.py").write_text(NEXT.format(more=more))
     with pytest.raises(RuntimeError):
         migrate(settings)
     assert state(db) == "older"
@@ -149,7 +149,7 @@ def test_a_disk_too_full_for_the_backup_stops_the_upgrade_with_one_sentence(
         target.write_bytes(b"half")
         raise sqlite3.OperationalError("database or disk is full")
 
-    (older / "versions" / "0002_next.py").write_text(NEXT.format(more=""))
+    (older / "versions" / "0004_next.py").write_text(NEXT.format(more=""))
     monkeypatch.setattr(migration, "copy_sqlite", full)
     with pytest.raises(DataFolderUnusable, match="The disk is full"):
         migrate(settings)
