@@ -19,6 +19,7 @@ from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.loading import snapshot
 from loop_studio.diffusion.lora_file import Checkpoint, diffusers_lora
+from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.diffusion.recipe import (
     groups_per_pass,
@@ -52,6 +53,7 @@ def load_policy(
         where = snapshot(str(where), None, token)
     if (sentence := model_folder.fault(Path(where))) is not None:
         raise ModelUnusable(sentence)
+    check_fits(Path(where), config, place)
     policy = StableDiffusionPolicy.load(
         Path(where), shape_of(config), device=place, dtype=getattr(torch, config.precision)
     )

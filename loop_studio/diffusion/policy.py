@@ -32,7 +32,8 @@ from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
 
-DECODED_AT_ONCE = 4  # a VAE needs more memory per picture than the UNet, and gains nothing by more
+DECODED_AT_ONCE = 4  # of small pictures: more gain nothing
+LATENTS_AT_ONCE = 4 * 32 * 32  # of larger ones fewer: a VAE needs more memory than a UNet
 
 
 @dataclass(frozen=True)
@@ -222,8 +223,9 @@ class StableDiffusionPolicy:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         """Latents (B, C, H, W) to RGB images (B, H, W, 3)."""
+        at_once = decoded_at_once(*latents.shape[2:])
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
-        parts = [self.vae.decode(part).sample.float() for part in scaled.split(DECODED_AT_ONCE)]
+        parts = [self.vae.decode(part).sample.float() for part in scaled.split(at_once)]
         pixels = torch.cat(parts)
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         images: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).cpu().numpy()
@@ -274,3 +276,8 @@ class StableDiffusionPolicy:
             steps.output_coefficient.to(self.device),
             steps.std.to(self.device),
         )
+
+
+def decoded_at_once(height: int, width: int) -> int:
+    """How many latents of this size the VAE is given together."""
+    return min(DECODED_AT_ONCE, max(1, LATENTS_AT_ONCE // (height * width)))

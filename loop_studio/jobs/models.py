@@ -13,6 +13,7 @@ from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.loading import snapshot
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
+from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import shape_of
 from loop_studio.errors import ModelUnusable
@@ -91,7 +92,8 @@ class Models:
             self._policy, self._key, self._slots = None, None, {}
             if (sentence := model_folder.fault(key.folder)) is not None:
                 raise ModelUnusable(sentence)
-            log.info("loading %s on %s", key.folder, self.device)
+            need = check_fits(key.folder, config, self.device)
+            log.info("loading %s on %s: %.1f GB", key.folder, self.device, need.total / 1e9)
             self._policy = StableDiffusionPolicy.load(
                 key.folder,
                 shape_of(config),
