@@ -11,6 +11,7 @@ from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusio
 from loop_studio.diffusion.conditioning import TextEncoder, TwoTextEncoders
 from loop_studio.errors import ModelUnusable
 from loop_studio.model_folder import FAMILIES, variant
+from loop_studio.settings import Attention
 
 Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
@@ -75,6 +76,23 @@ def load_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
         raise ModelUnusable(
             f"The model {folder} could not be loaded as Stable Diffusion ({_first(error)}). "
             "Download it again, or make a project with another folder or hub id."
+        ) from error
+
+
+def attend_with(pipeline: Pipeline, attention: Attention) -> None:
+    """Choose the attention kernels, after the pipeline is on its device; raises ModelUnusable.
+
+    diffusers' newer `set_attention_backend` is of no use here: it passes over the attention of
+    UNets in silence (0.42.1), and these use PyTorch's own kernels whatever it was told.
+    """
+    if attention == "auto":
+        return
+    try:
+        pipeline.enable_xformers_memory_efficient_attention()
+    except (ImportError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise ModelUnusable(
+            f"LOOP_STUDIO_ATTENTION is {attention}, which cannot be used here ({_first(error)}). "
+            "Unset it to use PyTorch's own attention, or install xformers where there is CUDA."
         ) from error
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from loop_studio.diffusion.adapters import Adapters, LoraShape
 from loop_studio.diffusion.conditioning import Conditioner, Conditioning
-from loop_studio.diffusion.loading import conditioner_of, load_pipeline
+from loop_studio.diffusion.loading import attend_with, conditioner_of, load_pipeline
 from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
@@ -31,6 +31,7 @@ from loop_studio.diffusion.transition import (
 from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
+from loop_studio.settings import Attention
 
 DECODED_AT_ONCE = 4  # of small pictures: more gain nothing
 LATENTS_AT_ONCE = 4 * 32 * 32  # of larger ones fewer: a VAE needs more memory than a UNet
@@ -79,6 +80,7 @@ class StableDiffusionPolicy:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        attention: Attention = "auto",
     ) -> StableDiffusionPolicy:
         """Load a folder; raises ModelUnusable with a sentence.
 
@@ -89,6 +91,7 @@ class StableDiffusionPolicy:
         torch.backends.cudnn.benchmark = False
         pipeline = load_pipeline(folder, dtype)
         pipeline.to(device)
+        attend_with(pipeline, attention)
         return cls(
             unet=pipeline.unet,
             vae=pipeline.vae,

@@ -17,6 +17,7 @@ from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import shape_of
 from loop_studio.errors import ModelUnusable
+from loop_studio.settings import Attention
 from loop_studio.starter.paths import folder_of
 from loop_studio.storage import projects, versions
 from loop_studio.storage.database import Database
@@ -36,12 +37,18 @@ class Models:
     """Loads models and fills adapter slots, at most when they differ from what is there."""
 
     def __init__(
-        self, db: Database, files: FileStore, device: torch.device, token: str | None = None
+        self,
+        db: Database,
+        files: FileStore,
+        device: torch.device,
+        token: str | None = None,
+        attention: Attention = "auto",
     ) -> None:
         self.device = device
         self._db = db
         self._files = files
         self._token = token
+        self._attention: Attention = attention
         self._key: _Key | None = None
         self._policy: StableDiffusionPolicy | None = None
         self._snapshots: dict[str, Path] = {}  # of models from the hub, by project
@@ -99,6 +106,7 @@ class Models:
                 shape_of(config),
                 device=self.device,
                 dtype=getattr(torch, key.precision),
+                attention=self._attention,
             )
             self._key = key
         return self._policy
