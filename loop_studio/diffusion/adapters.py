@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from loop_studio.errors import ModelUnusable
 from loop_studio.rl.types import Weights
@@ -59,7 +63,8 @@ class Adapters:
     """The three adapters of one UNet, and which of them answers.
 
     The adapters are float32 whatever the base is: AdamW's steps would be rounded away in half.
-    Whoever runs the UNet holds `lock`, so that no other thread switches or refills one meanwhile.
+    Whoever runs the UNet does so within `answering`, so that no other thread switches or refills
+    one meanwhile.
     """
 
     def __init__(self, unet: UNet2DConditionModel, shape: LoraShape) -> None:
@@ -85,6 +90,28 @@ class Adapters:
             layer._disable_adapters = weights == "base"
             layer._active_adapter = [weights]
         self._active = weights
+
+    @contextmanager
+    def answering(self, weights: Weights) -> Iterator[None]:
+        """Hold the lock while `weights` answer."""
+        with self.lock:
+            self.use(weights)
+            yield
+
+    def recomputed(self, block: nn.Module, *args: Any) -> Any:
+        """Run a block of the UNet and keep its inputs alone: the backward pass runs it again.
+
+        It runs under the same weights both times. By then a rollout may have switched to others,
+        or be about to on another thread, so each run takes the lock and makes them answer.
+        """
+        weights = self._active
+        assert weights is not None
+
+        def run(*args: Any) -> Any:
+            with self.answering(weights):
+                return block(*args)
+
+        return checkpoint(run, *args, use_reentrant=False, preserve_rng_state=False)
 
     def parameters(self, slot: str) -> dict[str, nn.Parameter]:
         """The parameters of one adapter by layer."""

@@ -171,6 +171,7 @@ def _learner(
     bench: Bench, policy: StableDiffusionPolicy, config: ProjectConfig, parent: Version
 ) -> Learner:
     """AdamW that continues from the parent's moments, bit for bit."""
+    policy.checkpoint_gradients(config.gradient_checkpointing)
     parameters = policy.adapters.parameters("learner")
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=0.0)
     scaler = torch.amp.GradScaler(policy.device.type) if config.precision == "float16" else None

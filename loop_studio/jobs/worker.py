@@ -54,8 +54,9 @@ def main(worker_id: str, settings: Settings) -> None:
     os.nice(10)
     db = Database(settings.resolved_database_url)
     device = choose_device(settings.device)
-    models = Models(db, FileStore(settings.files), device, settings.hub_token)
-    bench = Bench(db, FileStore(settings.files), models, worker_id)
+    files = FileStore(settings.files)
+    models = Models(db, files, device, settings.hub_token, settings.attention)
+    bench = Bench(db, files, models, worker_id)
     workers.register(db, str(device), os.getpid(), worker_id)
     worker = Worker(bench)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -214,7 +215,8 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "out_of_memory",
-            "The accelerator ran out of memory. Lower micro_batch or group_size in the settings.",
+            "The accelerator ran out of memory. Turn on gradient_checkpointing in the settings, or "
+            "lower group_size.",
         )
     if isinstance(error, FloatingPointError):
         return (
