@@ -23,6 +23,8 @@ LoraTargets = Literal["attention", "all"]
 Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
 
+HIGHEST_RANK = 256
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ProjectConfig:
@@ -124,7 +126,9 @@ class ProjectConfig:
     micro_batch: Annotated[
         int, Field(ge=1, le=1024, description="denoising steps per forward and backward")
     ] = 16
-    lora_rank: Annotated[int, Field(ge=1, le=256, description="rank of the LoRA adapter")] = 8
+    lora_rank: Annotated[
+        int, Field(ge=1, le=HIGHEST_RANK, description="rank of the LoRA adapter")
+    ] = 8
     lora_alpha: Annotated[float, Field(gt=0.0, le=512.0, description="scale of the adapter")] = 8.0
     lora_targets: Annotated[
         LoraTargets,
