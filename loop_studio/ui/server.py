@@ -25,6 +25,7 @@ from loop_studio.ui.routes import (
     groups,
     health,
     images,
+    imports,
     projects,
     prompts,
     ratings,
@@ -45,6 +46,7 @@ _RESOURCES = (
     updates,
     rewards,
     versions,
+    imports,
     samples,
 )
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
