@@ -85,16 +85,18 @@ def read_lora(file: Path, unet: UNet2DConditionModel) -> Checkpoint:
     become everyone's: lower ranks are filled up with rows whose B is 0, and B takes up the rest of
     the scale. Layers that the file leaves alone within `attention` or `all`, whichever set holds
     its layers, get a B of 0. So the pictures are the file's, and every row can learn. The
-    optimizer starts afresh. Raises Refused with one sentence (code `lora_unusable`).
+    optimizer starts afresh. Strength is what diffusers makes of it: 0.42 passes over kohya's alpha
+    of an attention layer where it differs from the most frequent one in the file.
+    Raises Refused with one sentence (code `lora_unusable`).
     """
     names = _names(file)
     parts = _parts(file, unet, sum(not name.endswith(".alpha") for name in names))
     shape = _shape(parts)
     state = fresh(Adapters(_skeleton(unet), shape).parameters("learner"), seed=_seed(names))
     for name, part in parts.items():
-        rank = len(part.down)
+        rank, rest = len(part.down), part.scale * shape.rank / shape.alpha
         state[f"{name}.lora_A.weight"][:rank] = part.down
-        state[f"{name}.lora_B.weight"][:, :rank] = part.up * (part.scale * shape.rank / shape.alpha)
+        state[f"{name}.lora_B.weight"][:, :rank] = part.up.float() * rest
     if not all(bool(tensor.isfinite().all()) for tensor in state.values()):
         raise _refused(_NO_STRENGTH)
     return Checkpoint(state, shape, optimizer={}, scaler={})

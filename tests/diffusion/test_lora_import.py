@@ -25,7 +25,7 @@ from loop_studio.rl.types import Sampler
 from tests.diffusion import families
 from tests.diffusion.judging import largest_difference, rolled_out, same, update
 
-SAMPLER = Sampler(num_inference_steps=4, guidance_scale=3.0, eta=1.0)
+SAMPLER = Sampler(num_inference_steps=2, guidance_scale=3.0, eta=1.0)
 PROMPTS, SEEDS = ["a cat", "a dog"], [5, 6]
 SHAPE = LoraShape(rank=4, alpha=2.0, targets="all")
 Tensors = dict[str, Tensor]
@@ -70,6 +70,12 @@ def one(tmp_path_factory: pytest.TempPathFactory) -> Both:
     return pair(tmp_path_factory.mktemp("one") / "model", "SD epsilon")
 
 
+@pytest.fixture(scope="module")
+def kohya(one: Both, tmp_path_factory: pytest.TempPathFactory) -> Tensors:
+    """What a kohya file of every layer holds."""
+    return load_file(one.exported(tmp_path_factory.mktemp("kohya") / "x.safetensors", "kohya"))
+
+
 def pair(folder: Path, family: str) -> Both:
     families.save(folder, family)
     return Both(families.policy(folder, SHAPE), families.plain(folder))
@@ -79,10 +85,9 @@ def pair(folder: Path, family: str) -> Both:
 def test_the_studios_own_file_comes_back_bit_for_bit(both: Both, tmp_path: Path, kind: str) -> None:
     for shape in (SHAPE, LoraShape(rank=2, alpha=6.0, targets="attention")):
         file = both.exported(tmp_path / "lora.safetensors", kind, shape)
-        found, pictures = both.imported(file)
+        found = read_lora(file, both.policy.unet)
         assert (found.shape, found.optimizer) == (shape, {})
         assert same(found.adapter, both.policy.adapters.state("live"))
-        assert largest_difference(pictures, both.theirs(file)) < 2
 
 
 def mixed(tensors: Tensors) -> Tensors:
@@ -253,10 +258,10 @@ REFUSALS: dict[str, tuple[Callable[[Tensors], Tensors], str]] = {
 
 @pytest.mark.parametrize(("change", "sentence"), REFUSALS.values(), ids=REFUSALS)
 def test_what_would_not_be_the_same_lora_is_refused_in_one_sentence(
-    one: Both, tmp_path: Path, change: Callable[[Tensors], Tensors], sentence: str
+    one: Both, kohya: Tensors, tmp_path: Path, change: Callable[[Tensors], Tensors], sentence: str
 ) -> None:
-    file = one.exported(tmp_path / "lora.safetensors", "kohya")
-    save_file(change(load_file(file)), file)
+    file = tmp_path / "lora.safetensors"
+    save_file(change(dict(kohya)), file)
     with pytest.raises(Refused, match=sentence) as refusal:
         read_lora(file, one.policy.unet)
     assert refusal.value.code == "lora_unusable"
