@@ -6,6 +6,7 @@ python app.py worker       the worker alone
 python app.py migrate      bring the database to this release
 python app.py loop --project P --reward clip_score --updates 5
 python app.py export --project P --version 3 --format kohya --out DIR
+python app.py import --project P --file lora.safetensors --name "what it is"
 """
 
 from __future__ import annotations
@@ -112,6 +113,16 @@ def export(settings: Settings, options: argparse.Namespace) -> None:
     print(options.out / name)
 
 
+def import_lora(settings: Settings, options: argparse.Namespace) -> None:
+    """Make a version of a LoRA file from elsewhere; it is not live until someone says so."""
+    from loop_studio.jobs.bring_in import bring_in
+
+    with folder.claim(settings, role="worker"):
+        db = _open(settings)
+        name = (options.name or options.file.stem).strip()[:80] or "LoRA"
+        print(f"version {bring_in(settings, db, options.project, options.file, name)}")
+
+
 def _open(settings: Settings) -> Database:
     from loop_studio.starter.prompts import STARTER_PROMPTS
     from loop_studio.storage import projects
@@ -188,6 +199,11 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--format", choices=("diffusers", "kohya"), default="diffusers")
     exporting.add_argument("--out", type=Path, default=Path())
     exporting.set_defaults(run=export)
+    importing = commands.add_parser("import", help="make a version of a LoRA file")
+    importing.add_argument("--project", required=True, help="id of the project")
+    importing.add_argument("--file", type=Path, required=True, help="its .safetensors file")
+    importing.add_argument("--name", help="what the version is called; the file's name if left out")
+    importing.set_defaults(run=import_lora)
     return parser
 
 

@@ -24,6 +24,8 @@ Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
 Kind = Literal["integer", "number", "choice", "yes_no"]
 
+HIGHEST_RANK = 256
+
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class ProjectConfig:
@@ -133,7 +135,9 @@ class ProjectConfig:
             "less memory, more time, the same result",
         ),
     ] = False
-    lora_rank: Annotated[int, Field(ge=1, le=256, description="rank of the LoRA adapter")] = 8
+    lora_rank: Annotated[
+        int, Field(ge=1, le=HIGHEST_RANK, description="rank of the LoRA adapter")
+    ] = 8
     lora_alpha: Annotated[float, Field(gt=0.0, le=512.0, description="scale of the adapter")] = 8.0
     lora_targets: Annotated[
         LoraTargets,

@@ -43,13 +43,15 @@ function watchRelease(response) {
   location.reload();
 }
 
-async function answer(method, path, { body, timeout = 20_000 } = {}) {
+// `body` goes as JSON, `file` (a Blob) as its own bytes.
+async function answer(method, path, { body, file, timeout = 20_000 } = {}) {
+  const kind = file ? "application/octet-stream" : body === undefined ? null : "application/json";
   try {
     return await fetch(new URL(path, API), {
       method,
       cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: kind ? { "Content-Type": kind } : {},
+      body: file ?? (body === undefined ? undefined : JSON.stringify(body)),
       signal: AbortSignal.timeout(timeout),
     });
   } catch {

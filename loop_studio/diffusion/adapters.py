@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
@@ -57,6 +57,19 @@ class LoraShape:
 
 State = dict[str, Tensor]
 """An adapter's tensors by layer, `conv_in.lora_A.weight`, float32 on the CPU."""
+
+
+def fresh(like: Mapping[str, Tensor], seed: int) -> State:
+    """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`).
+
+    Of `like` only names and shapes are read.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: torch.zeros(tensor.shape) for name, tensor in like.items()}
+    for name, tensor in state.items():
+        if ".lora_A." in name:
+            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=generator)
+    return state
 
 
 class Adapters:
@@ -144,15 +157,11 @@ class Adapters:
         self.load(target, self.state(source), self.shapes[source])
 
     def reset(self, slot: str, shape: LoraShape, seed: int) -> None:
-        """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`)."""
-        generator = torch.Generator().manual_seed(seed)
+        """Fill one adapter with what `fresh` makes from `seed`."""
         with self.lock, torch.no_grad():
             self._reshape(slot, shape)
-            for name, parameter in self.parameters(slot).items():
-                fresh = torch.zeros(parameter.shape)
-                if ".lora_A." in name:
-                    nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-                parameter.copy_(fresh)
+            for name, tensor in fresh(self.parameters(slot), seed).items():
+                self.parameters(slot)[name].copy_(tensor)
 
     def _reshape(self, slot: str, shape: LoraShape) -> None:
         if self.shapes[slot] != shape:

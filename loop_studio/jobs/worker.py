@@ -20,7 +20,15 @@ from diffusers.utils.logging import disable_progress_bar
 
 from loop_studio.diffusion.recipe import groups_per_pass
 from loop_studio.errors import StudioError
-from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
+from loop_studio.jobs import (
+    check_model,
+    housekeeping,
+    import_lora,
+    rollout,
+    samples,
+    score,
+    update,
+)
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.jobs.models import Models
 from loop_studio.settings import Settings
@@ -39,6 +47,7 @@ RUN: dict[str, Callable[..., None]] = {
     "samples": samples.run,
     "check_model": check_model.run,
     "housekeeping": housekeeping.run,
+    "import_lora": import_lora.run,
 }
 MAKES_GROUPS = ("rollout", "check_model")  # their failure means that raters wait in vain
 IDLE_S = 0.15

@@ -26,6 +26,7 @@ from loop_studio.ui.routes import (
     health,
     history,
     images,
+    imports,
     projects,
     prompts,
     ratings,
@@ -46,6 +47,7 @@ _RESOURCES = (
     updates,
     rewards,
     versions,
+    imports,
     samples,
     history,
 )
