@@ -289,13 +289,7 @@ class StableDiffusionPolicy:
             return self.conditioner(prompts)
 
     def _steps_on_device(self, sampler: Sampler) -> Steps:
-        steps = self.schedule.steps(sampler)
-        return Steps(
-            steps.timesteps.to(self.device),
-            steps.sample_coefficient.to(self.device),
-            steps.output_coefficient.to(self.device),
-            steps.std.to(self.device),
-        )
+        return self.schedule.steps(sampler).to(self.device)
 
 
 def decoded_at_once(height: int, width: int) -> int:
