@@ -52,9 +52,9 @@ class ProjectConfig:
 
     # Rating
     default_mode: Annotated[Mode, Field(description="gesture a rater starts with")] = "best"
-    overlap: Annotated[int, Field(ge=1, le=20, description="raters asked per group")] = 1
+    overlap: Annotated[int, Field(ge=1, le=100, description="raters asked per group")] = 1
     buffer_groups: Annotated[
-        int, Field(ge=1, le=200, description="groups kept ready ahead of the raters")
+        int, Field(ge=1, le=1000, description="groups kept ready ahead of the raters")
     ] = 12
 
     # Updates
