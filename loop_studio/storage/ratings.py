@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -23,17 +22,14 @@ from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import (
     Group,
     Project,
-    Prompt,
     Rater,
     Rating,
     Reward,
-    Version,
 )
 from loop_studio.storage.worth import image_ids, refresh
 
 LONGEST_ELAPSED_MS = 86_400_000
 TOO_FAST_MS = 120  # nobody sees a group and judges it within this time
-_EXPORTED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -106,26 +102,6 @@ def undo(db: Database, event_id: str) -> RatingOut:
             _undo(session, row)
             refill_in(session, project, revision_of(session, project))
         return _out(session, row)
-
-
-def export_rows(db: Database, project_id: str) -> Iterator[dict[str, Any]]:
-    """Every event of a project in order of arrival, superseded and undone ones included."""
-    with db.read() as session:
-        found(session, Project, project_id)
-    after = 0
-    while True:
-        with db.read() as session:
-            wanted = (
-                select(Rating)
-                .where(Rating.project_id == project_id, Rating.sequence > after)
-                .order_by(Rating.sequence)
-                .limit(_EXPORTED_AT_ONCE)
-            )
-            rows = [(row.sequence, _exported(session, row)) for row in session.scalars(wanted)]
-        yield from (exported for _, exported in rows)
-        if len(rows) < _EXPORTED_AT_ONCE:
-            return
-        after = rows[-1][0]
 
 
 def _record(db: Database, rating: RatingIn) -> RatingOut:
@@ -246,27 +222,3 @@ def _out(session: Session, row: Rating) -> RatingOut:
         too_fast=row.elapsed_ms is not None and row.elapsed_ms < TOO_FAST_MS,
         created_at=row.created_at,
     )
-
-
-def _exported(session: Session, row: Rating) -> dict[str, Any]:
-    group = found(session, Group, row.group_id)
-    out = _out(session, row)
-    return {
-        "event_id": out.event_id,
-        "project_id": row.project_id,
-        "group_id": out.group_id,
-        "prompt": found(session, Prompt, group.prompt_id).text,
-        "version": found(session, Version, group.version_id).number,
-        "rater": out.rater,
-        "mode": out.mode,
-        "judgement": out.judgement,
-        "order": row.order,
-        "elapsed_ms": row.elapsed_ms,
-        "too_fast": out.too_fast,
-        "status": out.status,
-        "usable": out.usable,
-        "reason": out.reason,
-        "rewards": out.rewards,
-        "used_by_update_id": out.used_by_update_id,
-        "created_at": out.created_at.isoformat().replace("+00:00", "Z"),
-    }

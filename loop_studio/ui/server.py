@@ -22,6 +22,7 @@ from loop_studio.ui.envelope import AnswerHeaders, ForwardedPrefix
 from loop_studio.ui.hosts import Hosts
 from loop_studio.ui.pages import mount
 from loop_studio.ui.routes import (
+    exports,
     groups,
     health,
     history,
@@ -43,6 +44,7 @@ _RESOURCES = (
     groups,
     images,
     ratings,
+    exports,
     updates,
     rewards,
     versions,
