@@ -5,7 +5,9 @@
     |  |- Invalid         422  a value out of range; names the field and the range
     |  |- NotFound        404  no such thing
     |  |- Forbidden       403  this caller may not see it
-    |  `- Conflict        409  the state forbids it now
+    |  |- Conflict        409  the state forbids it now
+    |  |- TooLarge        413  more than is taken at once
+    |  `- Unsupported     415  content of another type
     `- Unready            the studio itself cannot go on
        |- ModelUnusable        a model folder that is missing, truncated or of another kind
        |- DataFolderUnusable   not writable, in use by another studio, full, or newer than the code
@@ -70,6 +72,20 @@ class Conflict(Refused):
     def __init__(self, detail: str, code: str | None = None, **extra: str) -> None:
         super().__init__(detail, code)
         self.extra = extra
+
+
+class TooLarge(Refused):
+    """More than the studio takes in one request."""
+
+    code = "too_large"
+    status = 413
+
+
+class Unsupported(Refused):
+    """The content is of a type that this address does not take."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class Unready(StudioError):

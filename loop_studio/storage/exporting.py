@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import RowMapping, func, select
 from sqlalchemy.orm import Session
 
 from loop_studio.judgement import derive
@@ -67,6 +67,14 @@ COLUMNS = (
     "created_at",
 )  # fmt: skip
 
+# Columns, not rows of the mapper: half the time for a hundred thousand of them.
+_FACTS = (
+    *(column for column in Rating.__table__.columns if column.name not in {"content_sha256"}),
+    Rater.name.label("rater"),
+    Prompt.text.label("prompt"),
+    Version.number.label("version"),
+)
+
 
 def rows(db: Database, project_id: str) -> Iterator[ExportedRating]:
     """Every event of a project in order of arrival, superseded and undone ones included.
@@ -107,7 +115,7 @@ def _rows(db: Database, project_id: str) -> Iterator[ExportedRating]:
 
 def _batch(session: Session, project_id: str, after: int) -> list[ExportedRating]:
     wanted = (
-        select(Rating, Rater.name, Prompt.text, Version.number)
+        select(*_FACTS)
         .join(Rater, Rater.id == Rating.rater_id)
         .join(Group, Group.id == Rating.group_id)
         .join(Prompt, Prompt.id == Group.prompt_id)
@@ -116,44 +124,20 @@ def _batch(session: Session, project_id: str, after: int) -> list[ExportedRating
         .order_by(Rating.sequence)
         .limit(_AT_ONCE)
     )
-    found_rows = session.execute(wanted).all()
-    images = _images(session, {row.group_id for row, *_ in found_rows})
-    return [
-        _exported(row, rater, prompt, version, images[row.group_id])
-        for row, rater, prompt, version in found_rows
-    ]
+    events = session.execute(wanted).mappings().all()
+    images = _images(session, {event["group_id"] for event in events})
+    return [_exported(event, images[event["group_id"]]) for event in events]
 
 
 def _images(session: Session, group_ids: Iterable[str]) -> Mapping[str | None, list[ExportedImage]]:
     columns = (Image.group_id, Image.id, Image.key, Image.sha256)
     wanted = select(*columns).where(Image.group_id.in_(group_ids)).order_by(Image.position)
-    images = defaultdict[str | None, list[ExportedImage]](list)
+    images: dict[str | None, list[ExportedImage]] = defaultdict(list)
     for group_id, *image in session.execute(wanted):
         images[group_id].append(ExportedImage(*image))
     return images
 
 
-def _exported(
-    row: Rating, rater: str, prompt: str, version: int, images: list[ExportedImage]
-) -> ExportedRating:
-    return ExportedRating(
-        sequence=row.sequence,
-        event_id=row.event_id,
-        project_id=row.project_id,
-        group_id=row.group_id,
-        prompt=prompt,
-        version=version,
-        rater=rater,
-        rater_id=row.rater_id,
-        mode=row.mode,
-        judgement=row.judgement,
-        order=row.order,
-        elapsed_ms=row.elapsed_ms,
-        status=row.status,
-        usable=row.usable,
-        reason=row.reason,
-        rewards=derive(row.mode, row.judgement, [image.id for image in images]).rewards,
-        used_by_update_id=row.used_by_update_id,
-        created_at=row.created_at,
-        images=images,
-    )
+def _exported(event: RowMapping, images: list[ExportedImage]) -> ExportedRating:
+    derived = derive(event["mode"], event["judgement"], [image.id for image in images])
+    return ExportedRating(**event, rewards=derived.rewards, images=images)

@@ -25,6 +25,7 @@ from loop_studio.storage.schema import (
     Rater,
     Rating,
     Reward,
+    now,
 )
 from loop_studio.storage.worth import image_ids, refresh
 
@@ -70,9 +71,6 @@ def record(db: Database, rating: RatingIn) -> RatingOut:
     A later event of the same rater on the same group supersedes the earlier one. Raises Conflict
     `event_conflict` when the event is known with other content.
     """
-    if not 1 <= len(rating.event_id) <= 64:
-        raise Invalid("event_id must have 1 to 64 characters.")
-    raters.check(rating.rater)
     try:
         return _record(db, rating)
     except IntegrityError:  # the same event arrived twice at once, for two projects
@@ -104,50 +102,78 @@ def undo(db: Database, event_id: str) -> RatingOut:
         return _out(session, row)
 
 
-def _record(db: Database, rating: RatingIn) -> RatingOut:
+def store(
+    session: Session,
+    rating: RatingIn,
+    status: str = "active",
+    created_at: datetime | None = None,
+) -> tuple[Rating, bool]:
+    """`record` within a transaction: the event's row, and whether it is new.
+
+    Whatever is wrong with it is raised before anything is written, so the transaction may go on.
+    One that is not `active` any more supersedes nothing. The caller sees to `look_after`.
+    """
+    if not 1 <= len(rating.event_id) <= 64:
+        raise Invalid("event_id must have 1 to 64 characters.")
+    raters.check(rating.rater)
     elapsed = _plausible(rating.elapsed_ms)
     digest = _digest(rating, elapsed)
-    with db.write() as session:
-        if (known := _event(session, rating.event_id)) is not None:
-            return _known(session, known, digest)
-        group = found(session, Group, rating.group_id)
-        project = found(session, Project, group.project_id, lock=True)
-        session.refresh(group)
-        images = image_ids(session, group.id)
-        _check(rating, images)
-        rater = raters.named(session, project.id, rating.rater)
+    if (known := _event(session, rating.event_id)) is not None:
+        return _known(known, digest), False
+    group = found(session, Group, rating.group_id)
+    project = found(session, Project, group.project_id, lock=True)
+    session.refresh(group)
+    images = image_ids(session, group.id)
+    _check(rating, images)
+    rater = raters.named(session, project.id, rating.rater)
+    if status == "active":
         _supersede(session, group.id, rater.id)
-        row = Rating(
-            event_id=rating.event_id,
-            project_id=project.id,
-            group_id=group.id,
-            rater_id=rater.id,
-            mode=rating.mode,
-            judgement=rating.judgement,
-            order=rating.order,
-            elapsed_ms=elapsed,
-            content_sha256=digest,
-            usable=False,
-            reason="",
-        )
-        session.add(row)
-        refresh(session, group)
-        _derive(session, row, images)
         serving.let_go(session, group.id, rater.id)
-        keep_active(project)
-        revision = revision_of(session, project)
-        refill_in(session, project, revision)
-        auto_update.start_if_due(session, project, revision)
+    row = Rating(
+        event_id=rating.event_id,
+        project_id=project.id,
+        group_id=group.id,
+        rater_id=rater.id,
+        mode=rating.mode,
+        judgement=rating.judgement,
+        order=rating.order,
+        elapsed_ms=elapsed,
+        content_sha256=digest,
+        status=status,
+        usable=False,
+        reason="",
+        created_at=created_at or now(),
+    )
+    session.add(row)
+    refresh(session, group)
+    _derive(session, row, images)
+    return row, True
+
+
+def look_after(session: Session, project: Project) -> None:
+    """What new ratings call for: groups to take the place of the judged ones, and an update."""
+    revision = revision_of(session, project)
+    refill_in(session, project, revision)
+    auto_update.start_if_due(session, project, revision)
+
+
+def _record(db: Database, rating: RatingIn) -> RatingOut:
+    with db.write() as session:
+        row, is_new = store(session, rating)
+        if is_new:
+            project = found(session, Project, row.project_id)
+            keep_active(project)
+            look_after(session, project)
         return _out(session, row)
 
 
-def _known(session: Session, row: Rating, digest: str) -> RatingOut:
+def _known(row: Rating, digest: str) -> Rating:
     if row.content_sha256 != digest:
         raise Conflict(
             "This event_id was used for another rating; send a new judgement as a new event.",
             "event_conflict",
         )
-    return _out(session, row)
+    return row
 
 
 def _check(rating: RatingIn, images: Sequence[str]) -> None:

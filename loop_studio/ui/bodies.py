@@ -1,6 +1,11 @@
-"""Request bodies before any route sees them: at most 1 MiB, and JSON where the API is asked."""
+"""Request bodies before any route sees them: at most 1 MiB, and JSON where the API is asked.
+
+Imports of lists are the exception: `loop_studio.ui.uploads` takes those in, piece by piece.
+"""
 
 from __future__ import annotations
+
+import re
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,6 +14,7 @@ from loop_studio.ui.envelope import route_path
 from loop_studio.ui.problems import problem
 
 LARGEST = 1024 * 1024
+UPLOADS = re.compile(r"/api/v1/projects/[^/]+/(prompts|ratings)/import")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -20,7 +26,7 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body in memory."""
-        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY or _is_upload(scope):
             await self.app(scope, receive, send)
             return
         body = await _read(scope, receive)
@@ -39,6 +45,10 @@ class Bodies:
                 return
             scope, body = _as_json(scope), body or b"{}"
         await self.app(scope, _replay(body, receive), send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    return scope["method"] == "POST" and UPLOADS.fullmatch(route_path(scope)) is not None
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:

@@ -261,7 +261,7 @@ def megabytes(settings, project) -> list[tuple[str, int]]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=3000,  # others may use the machine too
     )
     assert told.returncode == 0, told.stderr
     lines = [line.split() for line in told.stdout.splitlines()]
