@@ -43,13 +43,14 @@ function watchRelease(response) {
   location.reload();
 }
 
-async function answer(method, path, { body, timeout = 20_000 } = {}) {
+// `type` sends the body as it is, a file for example; without it the body is sent as JSON.
+async function answer(method, path, { body, type, timeout = 20_000 } = {}) {
   try {
     return await fetch(new URL(path, API), {
       method,
       cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": "application/json" },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      headers: body === undefined ? {} : { "Content-Type": type ?? "application/json" },
+      body: body === undefined || type ? body : JSON.stringify(body),
       signal: AbortSignal.timeout(timeout),
     });
   } catch {

@@ -31,10 +31,11 @@ class TestPrompts:
         report = send(studio, "prompts", "a red fish\na blue star\na red fish\n\n", dry_run=True)
         assert report.json() == {
             "dry_run": True,
-            "good": 1,
-            "repeated": 2,
+            "good": 2,
+            "known": 1,
+            "repeated": 1,
             "total": len(PROMPTS) + 1,
-            "prompts": ["a red fish"],
+            "prompts": ["a red fish", "a blue star"],
             "wrong": 0,
             "errors": [],
         }
@@ -89,8 +90,9 @@ class TestPrompts:
 
     def test_the_list_never_grows_beyond_its_end(self, studio):
         send(studio, "prompts", "\n".join(f"fish {n}" for n in range(MOST)), mode="replace")
-        answer = send(studio, "prompts", "one more")
-        is_problem(answer, 422, "invalid_value")
+        report = send(studio, "prompts", "fish 7\none more\n").json()
+        assert (report["good"], report["known"], report["wrong"]) == (1, 1, 1)
+        is_problem(send(studio, "prompts", "one more"), 422, "invalid_value")
         assert len(listed(studio)) == MOST
 
 

@@ -51,10 +51,11 @@ class Report(Answer):
 class PromptReport(Report):
     """What a list of prompts holds, and what the project's list holds with it."""
 
-    good: int = Field(description="prompts that are taken")
-    repeated: int = Field(description="lines left out because the prompt was there before")
+    good: int = Field(description="different prompts that can be used")
+    known: int = Field(description="how many of them are on the project's list already")
+    repeated: int = Field(description="lines left out because the file has the prompt before")
     total: int = Field(description="prompts on the project's list afterwards")
-    prompts: list[str] = Field(description=f"the first {MOST_SHOWN} that are taken")
+    prompts: list[str] = Field(description=f"the first {MOST_SHOWN} good ones")
 
 
 class RatingReport(Report):
@@ -92,18 +93,20 @@ def import_prompts(
 
     All that is good is taken in one step, or nothing is. A list holds at most 2,000 prompts.
     """
-    listed = {row.text for row in prompts.active(db, id)} if mode == "add" else set()
+    listed = {row.text for row in prompts.active(db, id)}
     layout: prompt_lists.Layout = "table" if content_type(request) in TABLES else "either"
     wrong = _Wrong()
     model = projects.get(db, id).model
-    good, repeated = _sorted(prompt_lists.prompts(file, layout), model, listed, wrong)
+    kept = listed if mode == "add" else set()
+    good, repeated = _sorted(prompt_lists.prompts(file, layout), model, kept, wrong)
     if not dry_run:
         _apply(db, id, mode, list(good.items()))
     return PromptReport(
         dry_run=dry_run,
         good=len(good),
+        known=len(listed & good.keys()),
         repeated=repeated,
-        total=len(listed) + len(good),
+        total=len(kept | good.keys()),
         prompts=list(islice(good, MOST_SHOWN)),
         wrong=wrong.count,
         errors=wrong.first,
@@ -131,28 +134,32 @@ def import_ratings(db: Db, id: Id, file: Upload, dry_run: DryRun = False) -> Rat
 
 
 def _sorted(
-    read: Iterable[Line], model: str, listed: set[str], wrong: _Wrong
+    read: Iterable[Line], model: str, kept: set[str], wrong: _Wrong
 ) -> tuple[dict[str, list[str]], int]:
-    """The good prompts with the words of each that the model never saw; how many were repeated."""
+    """The good prompts with the words of each that the model never saw; how many were repeated.
+
+    `kept` are the prompts that stay on the list beside them.
+    """
     good: dict[str, list[str]] = {}
-    repeated = 0
+    repeated, room = 0, prompts.MOST - len(kept)
     for line in read:
-        if line.text in good or line.text in listed:
+        if line.text in good:
             repeated += 1
             continue
         try:
-            text, unknown = _one(line, model, len(listed) + len(good))
+            text, unknown = _one(line, model, room > 0 or line.text in kept)
         except Invalid as refusal:
             wrong.add(line.number, refusal.detail)
         else:
             good[text] = unknown
+            room -= text not in kept
     return good, repeated
 
 
-def _one(line: Line, model: str, on_list: int) -> tuple[str, list[str]]:
+def _one(line: Line, model: str, has_room: bool) -> tuple[str, list[str]]:
     if line.fault:
         raise Invalid(line.fault)
-    if on_list >= prompts.MOST:
+    if not has_room:
         raise Invalid(f"The list is full: it holds at most {prompts.MOST:,} prompts.")
     return check_prompt(line.text, model)
 
