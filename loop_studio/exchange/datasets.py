@@ -29,6 +29,7 @@ _EVENT = {
     "mode": pa.string(),
     "order": pa.list_(pa.string()),
     "elapsed_ms": pa.int64(),
+    "too_fast": pa.bool_(),
     "status": pa.string(),
     "usable": pa.bool_(),
     "reason": pa.string(),

@@ -18,7 +18,7 @@ Row = TypeVar("Row")
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 PLAIN = (
     "event_id", "created_at", "rater", "prompt", "version", "mode", "status", "usable", "reason",
-    "elapsed_ms", "used_by_update_id", "project_id", "group_id", "order",
+    "elapsed_ms", "too_fast", "used_by_update_id", "project_id", "group_id", "order",
 )  # fmt: skip
 OF_EACH_IMAGE = ("image", "value", "reward")
 

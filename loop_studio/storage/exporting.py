@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from loop_studio.judgement import derive
 from loop_studio.storage.database import Database, found
+from loop_studio.storage.ratings import too_fast
 from loop_studio.storage.schema import Group, Image, Project, Prompt, Rater, Rating, Version
 
 _AT_ONCE = 500
@@ -47,6 +48,7 @@ class ExportedRating:
     judgement: dict[str, float | None]
     order: list[str] | None
     elapsed_ms: int | None
+    too_fast: bool
     status: str
     usable: bool
     reason: str
@@ -63,8 +65,8 @@ class ExportedRating:
 
 COLUMNS = (
     "event_id", "project_id", "group_id", "prompt", "version", "rater", "mode", "judgement",
-    "order", "elapsed_ms", "status", "usable", "reason", "rewards", "used_by_update_id",
-    "created_at",
+    "order", "elapsed_ms", "too_fast", "status", "usable", "reason", "rewards",
+    "used_by_update_id", "created_at",
 )  # fmt: skip
 
 # Columns, not rows of the mapper: half the time for a hundred thousand of them.
@@ -140,4 +142,9 @@ def _images(session: Session, group_ids: Iterable[str]) -> Mapping[str | None, l
 
 def _exported(event: RowMapping, images: list[ExportedImage]) -> ExportedRating:
     derived = derive(event["mode"], event["judgement"], [image.id for image in images])
-    return ExportedRating(**event, rewards=derived.rewards, images=images)
+    return ExportedRating(
+        **event,
+        too_fast=too_fast(event["elapsed_ms"]),
+        rewards=derived.rewards,
+        images=images,
+    )

@@ -102,6 +102,11 @@ def undo(db: Database, event_id: str) -> RatingOut:
         return _out(session, row)
 
 
+def too_fast(elapsed_ms: int | None) -> bool:
+    """Whether a group was judged within TOO_FAST_MS of being on screen."""
+    return elapsed_ms is not None and elapsed_ms < TOO_FAST_MS
+
+
 def store(
     session: Session,
     rating: RatingIn,
@@ -245,6 +250,6 @@ def _out(session: Session, row: Rating) -> RatingOut:
         rewards=derived.rewards,
         advantages=derived.advantages,
         used_by_update_id=row.used_by_update_id,
-        too_fast=row.elapsed_ms is not None and row.elapsed_ms < TOO_FAST_MS,
+        too_fast=too_fast(row.elapsed_ms),
         created_at=row.created_at,
     )
