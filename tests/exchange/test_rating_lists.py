@@ -80,8 +80,9 @@ def command(settings, project_id: str, out: Path) -> subprocess.CompletedProcess
     )
 
 
+# VmHWM, because ru_maxrss begins with what the parent had.
 MEASURE = """
-import resource, sys
+import sys
 from pathlib import Path
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
@@ -90,7 +91,7 @@ settings = Settings(data=Path(sys.argv[1]), database_url=sys.argv[3] or None)
 db = Database(settings.resolved_database_url)
 with open(sys.argv[4], "rb") as file:
     report = import_ratings(db, sys.argv[2], file)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+peak = int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024
 print(report.wrong, len(report.errors), peak)
 """
 
