@@ -1,6 +1,6 @@
 """Request bodies before any route sees them: at most 1 MiB, and JSON where the API is asked.
 
-Imports of lists are the exception: `loop_studio.ui.uploads` takes those in, piece by piece.
+Imports of lists are the exception: `loop_studio.ui.list_files` takes those in, piece by piece.
 """
 
 from __future__ import annotations

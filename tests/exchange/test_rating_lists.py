@@ -86,7 +86,7 @@ import sys
 from pathlib import Path
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
-from loop_studio.ui.routes.imports import import_ratings
+from loop_studio.ui.routes.lists import import_ratings
 settings = Settings(data=Path(sys.argv[1]), database_url=sys.argv[3] or None)
 db = Database(settings.resolved_database_url)
 with open(sys.argv[4], "rb") as file:

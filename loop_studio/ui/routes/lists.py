@@ -16,10 +16,10 @@ from loop_studio.storage import importing, projects, prompts
 from loop_studio.storage.database import Database
 from loop_studio.storage.importing import PastRating
 from loop_studio.storage.ratings import RatingIn
+from loop_studio.ui.list_files import BODY, TABLES, Upload, content_type
 from loop_studio.ui.model_check import check_prompt
 from loop_studio.ui.problems import sentence
 from loop_studio.ui.routes.ratings import NewRating
-from loop_studio.ui.uploads import BODY, TABLES, Upload, content_type
 from loop_studio.ui.wire import Answer, Db, Id
 
 router = APIRouter()

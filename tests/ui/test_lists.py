@@ -108,7 +108,7 @@ class TestUploads:
         is_problem(answer, 404, "not_found")
 
     def test_more_than_the_studio_takes_is_413(self, reader, what, monkeypatch):
-        monkeypatch.setattr("loop_studio.ui.uploads.LARGEST", 3 * LARGEST)
+        monkeypatch.setattr("loop_studio.ui.list_files.LARGEST", 3 * LARGEST)
         chunks = (b" " * 65536 for _ in range(49))
         is_problem(send(reader, what, chunks), 413, "too_large")
         assert send(reader, what, b" " * 2 * LARGEST, dry_run=True).status_code == 200
