@@ -7,6 +7,7 @@ python app.py migrate      bring the database to this release
 python app.py loop --project P --reward clip_score --updates 5
 python app.py export --project P --version 3 --format kohya --out DIR
 python app.py ratings --project P --format csv --out FILE
+python app.py import --project P --file lora.safetensors --name "what it is"
 """
 
 from __future__ import annotations
@@ -131,6 +132,16 @@ def ratings(settings: Settings, options: argparse.Namespace) -> None:
     print(options.out)
 
 
+def import_lora(settings: Settings, options: argparse.Namespace) -> None:
+    """Make a version of a LoRA file from elsewhere; it is not live until someone says so."""
+    from loop_studio.jobs.bring_in import bring_in
+
+    with folder.claim(settings, role="worker"):
+        db = _open(settings)
+        name = (options.name or options.file.stem).strip()[:80] or "LoRA"
+        print(f"version {bring_in(settings, db, options.project, options.file, name)}")
+
+
 def _open(settings: Settings) -> Database:
     from loop_studio.starter.prompts import STARTER_PROMPTS
     from loop_studio.storage import projects
@@ -215,6 +226,11 @@ def _parser() -> argparse.ArgumentParser:
     rated.add_argument("--images", action="store_true", help="with pictures: pickapic, dataset")
     rated.add_argument("--out", type=Path, required=True, help="the file to write")
     rated.set_defaults(run=ratings)
+    importing = commands.add_parser("import", help="make a version of a LoRA file")
+    importing.add_argument("--project", required=True, help="id of the project")
+    importing.add_argument("--file", type=Path, required=True, help="its .safetensors file")
+    importing.add_argument("--name", help="what the version is called; the file's name if left out")
+    importing.set_defaults(run=import_lora)
     return parser
 
 

@@ -22,6 +22,9 @@ GuidanceGradient = Literal["both", "conditional"]
 LoraTargets = Literal["attention", "all"]
 Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
+Kind = Literal["integer", "number", "choice", "yes_no"]
+
+HIGHEST_RANK = 256
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -124,7 +127,17 @@ class ProjectConfig:
     micro_batch: Annotated[
         int, Field(ge=1, le=1024, description="denoising steps per forward and backward")
     ] = 16
-    lora_rank: Annotated[int, Field(ge=1, le=256, description="rank of the LoRA adapter")] = 8
+    gradient_checkpointing: Annotated[
+        bool,
+        Field(
+            strict=True,
+            description="compute activations again in the backward pass instead of keeping them: "
+            "less memory, more time, the same result",
+        ),
+    ] = False
+    lora_rank: Annotated[
+        int, Field(ge=1, le=HIGHEST_RANK, description="rank of the LoRA adapter")
+    ] = 8
     lora_alpha: Annotated[float, Field(gt=0.0, le=512.0, description="scale of the adapter")] = 8.0
     lora_targets: Annotated[
         LoraTargets,
@@ -187,6 +200,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "guidance_gradient",
         "max_grad_norm",
         "micro_batch",
+        "gradient_checkpointing",
         "lora_rank",
         "lora_alpha",
         "lora_targets",
@@ -202,7 +216,7 @@ class SettingField:
     """One setting as a form shows it."""
 
     name: str
-    kind: Literal["integer", "number", "choice"]
+    kind: Kind
     description: str
     range: str
     default: Any
@@ -225,14 +239,14 @@ def setting_field(name: str) -> SettingField:
     )
 
 
-def _kind(
-    schema: Mapping[str, Any],
-) -> tuple[Literal["integer", "number", "choice"], tuple[str, ...], str]:
+def _kind(schema: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...], str]:
     if "anyOf" in schema:
         kind, choices, wanted = _kind(schema["anyOf"][0])
         return kind, choices, f"{wanted}, or empty"
     if "enum" in schema:
         return "choice", tuple(schema["enum"]), "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "boolean":
+        return "yes_no", (), "true or false"
     low = schema.get("minimum", schema.get("exclusiveMinimum"))
     after = "above " if "exclusiveMinimum" in schema else ""
     if schema["type"] == "integer":

@@ -75,7 +75,7 @@ class Conflict(Refused):
 
 
 class TooLarge(Refused):
-    """More than the studio takes in one request."""
+    """More bytes than are taken."""
 
     code = "too_large"
     status = 413

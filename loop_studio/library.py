@@ -11,11 +11,15 @@ Everything stays in memory; `Loop.lora` is what you keep.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
+from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
+from loop_studio.diffusion.loading import snapshot
 from loop_studio.diffusion.lora_file import Checkpoint, diffusers_lora
+from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.diffusion.recipe import (
     groups_per_pass,
@@ -24,7 +28,7 @@ from loop_studio.diffusion.recipe import (
     shape_of,
     step_weighted,
 )
-from loop_studio.errors import Invalid
+from loop_studio.errors import Invalid, ModelUnusable
 from loop_studio.estimators import Judged, estimate, judge_of
 from loop_studio.rl.types import JudgedGroup
 from loop_studio.rl.update import kl_to, train
@@ -41,15 +45,17 @@ def load_policy(
 ) -> StableDiffusionPolicy:
     """The starter, a diffusers folder or a hub id, with an adapter that changes nothing yet.
 
-    Raises ModelUnusable with a sentence.
+    A hub id may name a revision, `owner/name@revision`. Raises ModelUnusable with a sentence.
     """
     config = config or ProjectConfig()
+    place, where = torch.device(device), folder_of(model)
+    if model_folder.kind(str(where)) == "hub":
+        where = snapshot(str(where), None, token)
+    if (sentence := model_folder.fault(Path(where))) is not None:
+        raise ModelUnusable(sentence)
+    check_fits(Path(where), config, place)
     policy = StableDiffusionPolicy.load(
-        folder_of(model),
-        shape_of(config),
-        device=torch.device(device),
-        dtype=getattr(torch, config.precision),
-        token=token,
+        Path(where), shape_of(config), device=place, dtype=getattr(torch, config.precision)
     )
     for slot in ("live", "learner"):
         policy.adapters.reset(slot, shape_of(config), seed=0)
@@ -76,6 +82,7 @@ class Loop:
         self._seeds = torch.Generator().manual_seed(seed)
         self._kl_to_base = 0.0
         self._past: dict[tuple[str, str], list[float]] = {}
+        policy.checkpoint_gradients(self.config.gradient_checkpointing)
         halves = policy.dtype == torch.float16
         self._scaler = torch.amp.GradScaler(policy.device.type) if halves else None
         self._optimizer = torch.optim.AdamW(

@@ -17,13 +17,17 @@ FAMILIES: dict[str, tuple[str, ...]] = {
     "StableDiffusionXLPipeline": (*_SINGLE, "text_encoder_2"),
 }
 """Kinds of models that train, by diffusers' own names, and the parts of each with weights."""
-_HUB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}/[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_HUB_ID = re.compile(rf"{_NAME}/{_NAME}(@(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{{0,199}})?")
 _HEADER_LENGTH = 8  # bytes before a safetensors header
 _LONGEST_HEADER = 100_000_000  # the format's own limit
 
 
 def kind(model: str) -> Literal["folder", "hub", "unknown"]:
-    """What a model's name stands for; an existing folder wins over a hub id."""
+    """What a model's name stands for; an existing folder wins over a hub id.
+
+    A hub id may name a branch, a tag or a commit: `owner/name@revision`.
+    """
     if _is_folder(model):
         return "folder"
     return "hub" if _HUB_ID.fullmatch(model) else "unknown"
@@ -33,7 +37,7 @@ def fault(folder: Path) -> str | None:
     """What is wrong with a diffusers folder, in one sentence; None if all its parts are there."""
     if not folder.is_dir():
         return f"There is no model folder at {folder}."
-    index = _json(folder / "model_index.json")
+    index = read_json(folder / "model_index.json")
     if index is None:
         return (
             f"{folder} is not a diffusers model: it has no readable model_index.json; "
@@ -48,6 +52,25 @@ def fault(folder: Path) -> str | None:
     return _part_fault(folder, parts)
 
 
+def parts(folder: Path) -> tuple[str, ...]:
+    """The parts of a whole folder that hold weights."""
+    return FAMILIES[_kind(folder)]
+
+
+def is_xl(folder: Path) -> bool:
+    """Whether a whole folder holds SDXL."""
+    return _kind(folder) == "StableDiffusionXLPipeline"
+
+
+def shapes(folder: Path, part: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of a part's weights by name, for a whole folder; no weight is read."""
+    return {
+        name: tuple(entry["shape"])
+        for file in _weight_files(folder / part, _stem(part))
+        for name, entry in _header(file)[1].items()
+    }
+
+
 def variant(folder: Path) -> str | None:
     """`fp16` where the UNet's weights exist under that name only; None for the plain names."""
     unet, stem = folder / "unet", _stem("unet")
@@ -57,7 +80,7 @@ def variant(folder: Path) -> str | None:
 
 def _part_fault(folder: Path, parts: Sequence[str]) -> str | None:
     for name in (*(f"{part}/config.json" for part in parts), "scheduler/scheduler_config.json"):
-        if _json(folder / name) is None:
+        if read_json(folder / name) is None:
             return f"{folder} is incomplete: {name} is missing or damaged."
     for part in parts:
         tokenizer = part.replace("text_encoder", "tokenizer")
@@ -98,7 +121,7 @@ def _weight_files(part: Path, stem: str) -> list[Path]:
     found = [file for file in whole if file.is_file()][:1]
     if found:
         return found
-    index = _json(part / f"{stem}.safetensors.index.json")
+    index = read_json(part / f"{stem}.safetensors.index.json")
     shards = index.get("weight_map") if index else None
     if not isinstance(shards, dict):
         return []
@@ -108,28 +131,37 @@ def _weight_files(part: Path, stem: str) -> list[Path]:
 def safetensors_fault(file: Path) -> str | None:
     """What is wrong with a safetensors file by its header and size; None if it is whole."""
     try:
+        start, header = _header(file)
+        ends = [int(entry["data_offsets"][1]) for entry in header.values()]
         size = file.stat().st_size
-        with file.open("rb") as stream:
-            length = int.from_bytes(stream.read(_HEADER_LENGTH), "little")
-            if not 2 <= length <= min(size - _HEADER_LENGTH, _LONGEST_HEADER):
-                return _truncated(file)
-            header = json.loads(stream.read(length))
-        ends = [
-            int(entry["data_offsets"][1])
-            for name, entry in header.items()
-            if name != "__metadata__"
-        ]
     except OSError:
         return f"{file} is missing or cannot be read."
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
         return _truncated(file)
-    if _HEADER_LENGTH + length + max(ends, default=0) != size:
-        return _truncated(file)
-    return None
+    return None if start + max(ends, default=0) == size else _truncated(file)
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Where the tensors of a safetensors file begin, and what its header says of each.
+
+    Raises OSError, or ValueError or AttributeError for what is not such a header.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(_HEADER_LENGTH), "little")
+        if not 2 <= length <= min(size - _HEADER_LENGTH, _LONGEST_HEADER):
+            raise ValueError(f"{file} has no header")
+        header = json.loads(stream.read(length))
+    tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    return _HEADER_LENGTH + length, tensors
 
 
 def _truncated(file: Path) -> str:
     return f"{file} is truncated or damaged; download or save it again."
+
+
+def _kind(folder: Path) -> str:
+    return str((read_json(folder / "model_index.json") or {}).get("_class_name"))
 
 
 def _is_folder(model: str) -> bool:
@@ -139,7 +171,7 @@ def _is_folder(model: str) -> bool:
         return False
 
 
-def _json(file: Path) -> dict[str, Any] | None:
+def read_json(file: Path) -> dict[str, Any] | None:
     """The object in a JSON file; None if there is none."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))

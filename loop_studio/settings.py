@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from loop_studio.errors import Invalid
 
 STARTER = "starter"
+Attention = Literal["auto", "xformers"]
 
 # Of a process that computes on the CPU, unless the environment already says otherwise.
 TUNING = {
@@ -39,6 +40,7 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, description="PostgreSQL URL; SQLite in data if unset")
     model: str = Field(STARTER, description="model of new projects: starter, a folder or a hub id")
     device: str | None = Field(None, description="cpu, cuda, cuda:1, mps; the best one if unset")
+    attention: Attention = Field("auto", description="auto: PyTorch's own kernels; or xformers")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(7860, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     password: SecretStr | None = Field(None, description="shared sign-in for every page and route")

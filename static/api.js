@@ -43,14 +43,15 @@ function watchRelease(response) {
   location.reload();
 }
 
-// `type` sends the body as it is, a file for example; without it the body is sent as JSON.
-async function answer(method, path, { body, type, timeout = 20_000 } = {}) {
+// `body` goes as JSON, `file` (a Blob or text) as its own bytes, said to be of `type`.
+async function answer(method, path, { body, file, type = "application/octet-stream", timeout = 20_000 } = {}) {
+  const kind = file !== undefined ? type : body === undefined ? null : "application/json";
   try {
     return await fetch(new URL(path, API), {
       method,
       cache: "no-store",
-      headers: body === undefined ? {} : { "Content-Type": type ?? "application/json" },
-      body: body === undefined || type ? body : JSON.stringify(body),
+      headers: kind ? { "Content-Type": kind } : {},
+      body: file ?? (body === undefined ? undefined : JSON.stringify(body)),
       signal: AbortSignal.timeout(timeout),
     });
   } catch {

@@ -1,5 +1,7 @@
 // The gestures: what has been marked on a group so far, and the judgement once it is complete.
-// Pure: no page, no network. A judgement maps image ids to numbers as api.md's modes say.
+// No page, no network. A judgement maps image ids to numbers as api.md's modes say.
+
+import { actionForKey } from "./keys.js";
 
 export const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "q", "w", "e", "r", "t", "a", "d"];
 
@@ -169,30 +171,16 @@ export function actionOf(event, mode) {
   if (event.repeat || event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return null;
   const target = event.composedPath()[0];
   if (target?.closest?.("input, textarea, select, [contenteditable]")) return null;
-  if (event.key === "=") return { do: "equal" };
-  if (event.key === "?") return { do: "help" };
-  const digit = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1];
-  if (digit === "0") return event.shiftKey ? null : { do: "none" };
+  const digit = /^(?:Digit|Numpad)([1-9])$/.exec(event.code)?.[1];
+  const zero = /^(?:Digit|Numpad)0$/.test(event.code) && !event.shiftKey;
+  const command = digit ? null : actionForKey(zero ? "0" : event.key);
   const letter = event.key.length === 1 ? event.key.toLowerCase() : "";
-  const index = KEYS.indexOf(digit ?? letter);
+  const index = command ? -1 : KEYS.indexOf(digit ?? letter);
   if (index >= 0 && MODES[mode].rates) {
     return digit && !event.shiftKey && index < 5 ? { do: "rate", stars: index + 1 } : null;
   }
   if (index >= 0) return { do: event.shiftKey ? "also" : "press", index };
-  if (event.shiftKey) return null;
+  if (event.shiftKey && /[a-z]/.test(letter)) return null; // signs such as ? need it
   if (event.key === "Enter" && target?.closest?.("button, a, summary")) return null;
-  const commands = {
-    s: "skip",
-    u: "undo",
-    m: "mode",
-    z: "closer",
-    c: "compare",
-    f: "flag",
-    n: "note",
-    g: "guidelines",
-    Backspace: "undo",
-    Enter: "send",
-  };
-  const command = commands[letter || event.key];
   return command ? { do: command } : null;
 }

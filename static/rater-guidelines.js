@@ -7,7 +7,7 @@ export class Guidelines {
     this.key = `guidelines:${project.id}`;
     this.button = button;
     this.text = project.guidelines;
-    const close = h("button", { type: "button", class: "button is-tool", "aria-label": "Close the guidelines (G)", onclick: () => this.toggle() }, icon("close"));
+    const close = h("button", { type: "button", class: "button is-tool", "aria-label": "Close the guidelines", onclick: () => this.toggle() }, icon("close"));
     const paragraphs = this.text.split(/\n\s*\n/).map((part) => h("p", { dir: "auto" }, part));
     this.node = h("aside", { class: "guidelines", "aria-label": "Guidelines", tabindex: "0" },
       h("div", { class: "row" }, h("h2", {}, "Guidelines"), close), paragraphs);

@@ -1,11 +1,10 @@
-// Who judges: asked once, kept on this device, changeable. And the panel with every key.
+// Who judges: asked once, kept on this device, changeable.
 import { recall, remember } from "./address.js";
-import { h, key } from "./element.js";
-import { MODES } from "./gestures.js";
+import { h } from "./element.js";
 
 export const raterName = () => recall("rater", "");
 
-function dialog(title, ...content) {
+export function dialog(title, ...content) {
   const node = h("dialog", { "aria-label": title }, h("h2", {}, title), ...content);
   node.addEventListener("close", () => node.remove());
   node.addEventListener("click", (event) => event.target === node && node.close());
@@ -54,30 +53,4 @@ export function askName(root, { must }) {
     box.showModal();
     input.select();
   });
-}
-
-const line = (keys, words) => h("div", {}, h("dt", {}, keys.map(key)), h("dd", {}, words));
-
-export function showHelp(root, mode) {
-  const box = dialog(
-    "Keys",
-    h("p", {}, MODES[mode].help),
-    h(
-      "dl",
-      { class: "keys" },
-      line(["1", "…", "9"], mode === "stars" ? "1 to 5 stars for the marked picture" : "choose a picture"),
-      mode === "best" && line(["⇧", "1"], "also good (or hold the picture)"),
-      mode !== "stars" && line(["0"], "none is good"),
-      mode !== "stars" && line(["="], "all equally good"),
-      MODES[mode].sends && line(["Enter"], "send"),
-      line(["S"], "skip: the group goes to other raters"),
-      line(["U"], "undo the last answer, also after a reload"),
-      line(["M"], "next way of judging"),
-      line(["?"], "this panel"),
-    ),
-    h("p", { class: "quiet" }, "Every answer is stored on this device first and sent in order, so nothing is lost when the line drops."),
-    h("form", { method: "dialog", class: "row is-end" }, h("button", { class: "button is-primary", autofocus: true }, "Close")),
-  );
-  root.append(box);
-  box.showModal();
 }

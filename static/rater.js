@@ -20,12 +20,14 @@ import { LastGroup } from "./rater-last.js";
 import { Preview } from "./rater-preview.js";
 import { Notices } from "./rater-notices.js";
 import { Memory } from "./rater-memory.js";
-import { askName, raterName, showHelp } from "./rater-name.js";
+import { showHelp } from "./rater-help.js";
+import { askName, raterName } from "./rater-name.js";
 import { Remarks } from "./rater-remarks.js";
 import { Sitting } from "./rater-sitting.js";
 import { Stage } from "./rater-stage.js";
 import { StatusLine, comingSentence } from "./rater-status.js";
 import { Tools } from "./rater-tools.js";
+import { Tour } from "./rater-tour.js";
 
 const FLUSH_EVERY = 10_000; // ms between two times of throwing the queue away
 
@@ -109,14 +111,14 @@ class Rater extends StudioElement {
       onMode: (mode) => this.#chooseMode(mode),
     });
     this.last = new LastGroup();
-    this.first = h("p", { class: "first" }); // how it is done, until the first answer
+    this.tour = new Tour();
     this.notices = new Notices(this.outbox);
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
     const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
       h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node),
         h("div", { class: "middle" }, this.stage.node, this.worth), this.notices.refusals,
-        h("div", { class: "under" }, this.first, this.last.node, this.notices.waiting, this.notices.hint),
+        h("div", { class: "under" }, this.tour.node, this.last.node, this.notices.waiting, this.notices.hint),
         h("div", { class: "ways" }, who, this.actions.ways),
         this.actions.node, this.notices.spoken),
     );
@@ -224,7 +226,7 @@ class Rater extends StudioElement {
     this.sitting.judged(elapsed);
     this.#advance();
     this.last.show(entry, null);
-    this.first.hidden = true;
+    this.tour.judged();
     const next = this.#current ? ` Next: ${this.#current.prompt}` : "";
     this.notices.say(this.#words(entry) + next);
     return true;
@@ -318,7 +320,7 @@ class Rater extends StudioElement {
     this.#mode = mode;
     this.dataset.mode = mode;
     this.actions.show(mode);
-    this.first.textContent = MODES[mode].help;
+    this.tour.tell({ help: MODES[mode].help });
     if (!this.#current) return;
     this.#gesture = new MODES[mode](this.#current.images.map((image) => image.id));
     this.stage.dress(mode);
@@ -364,6 +366,7 @@ class Rater extends StudioElement {
 
   #liveChanged() {
     if (!this.#current) this.#showEmpty();
+    if (this.live.status) this.tour.tell({ least: this.live.status.min_groups });
     if (this.live.error || !this.queue) return;
     if (!this.queue.length) this.queue.fill();
     if (this.outbox.trouble) this.outbox.send(); // the studio answers again

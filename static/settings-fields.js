@@ -12,10 +12,12 @@ export class FieldRow {
     this.field = field;
     const ids = `range-${field.name} refusal-${field.name}`;
     const shared = { id: field.name, name: field.name, "aria-describedby": ids, oninput: onInput };
-    this.input =
-      field.kind === "choice"
-        ? h("select", shared, field.choices.map((choice) => h("option", { value: choice }, choice.replaceAll("_", " "))))
-        : h("input", { ...shared, inputmode: field.kind === "integer" ? "numeric" : "decimal", autocomplete: "off" });
+    this.input = {
+      choice: () => h("select", shared, field.choices.map((choice) => h("option", { value: choice }, choice.replaceAll("_", " ")))),
+      yes_no: () => h("input", { ...shared, type: "checkbox" }),
+      integer: () => h("input", { ...shared, inputmode: "numeric", autocomplete: "off" }),
+      number: () => h("input", { ...shared, inputmode: "decimal", autocomplete: "off" }),
+    }[field.kind]();
     this.refusal = h("p", { class: "refusal", id: `refusal-${field.name}` });
     this.node = h(
       "div",
@@ -27,17 +29,20 @@ export class FieldRow {
 
   #range() {
     const { range, default: preset, kind } = this.field;
+    if (kind === "yes_no") return `Default ${preset ? "on" : "off"}`;
     return kind === "choice" ? `Default ${String(preset).replaceAll("_", " ")}` : `${capital(range)}; default ${preset ?? "empty"}`;
   }
 
   set(value) {
     this.saved = value;
-    this.input.value = value ?? "";
+    if (this.field.kind === "yes_no") this.input.checked = value;
+    else this.input.value = value ?? "";
     this.refuse("");
   }
 
   // What is typed, as JSON: a number where it is one, else the text, for the server to refuse.
   get value() {
+    if (this.field.kind === "yes_no") return this.input.checked;
     const text = this.input.value.trim();
     if (this.field.kind === "choice") return text;
     if (text === "" && this.field.optional) return null;

@@ -73,7 +73,7 @@ export class ImportForm {
   async #send(query) {
     const { content, type } = this.looked;
     try {
-      return await post(`${this.path}?${new URLSearchParams(query)}`, content, { type, timeout: PATIENCE });
+      return await post(`${this.path}?${new URLSearchParams(query)}`, null, { file: content, type, timeout: PATIENCE });
     } catch (error) {
       this.#show(error.message, true);
       this.lines.replaceChildren();

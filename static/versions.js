@@ -2,6 +2,7 @@
 import { API } from "./address.js";
 import { get, post } from "./api.js";
 import { StudioElement, define, h, icon, moment } from "./element.js";
+import { Importer } from "./import-lora.js";
 import { live } from "./live.js";
 import { openProjectPatiently } from "./project.js";
 import { showWall } from "./wall.js";
@@ -23,10 +24,13 @@ class Versions extends StudioElement {
     this.alert = h("p", { class: "alert", role: "alert", hidden: true });
     this.said = h("p", { class: "unseen", role: "status" });
     this.list = h("ol", { class: "versions" });
+    this.importer = new Importer({ done: (made) => this.#imported(made), refused: (error) => this.#refuse(error) });
     this.wall = h("section", { class: "wall-section", "aria-label": "Probe pictures" });
     this.root.append(
       h("div", { class: "page" },
-        h("section", {}, h("h1", {}, "Versions"), this.alert, this.list, this.said),
+        h("section", {},
+          h("div", { class: "head" }, h("h1", {}, "Versions"), this.importer.control),
+          this.importer.progress, this.alert, this.list, this.said),
         this.wall),
     );
     const { project } = await openProjectPatiently((error) => this.#complain(error));
@@ -34,6 +38,7 @@ class Versions extends StudioElement {
     this.live = live(project.id);
     this.live.addEventListener("change", () => this.#liveChanged());
     this.#liveChanged();
+    this.importer.open(project.id).catch((error) => this.#refuse(error));
   }
 
   #liveChanged() {
@@ -72,7 +77,8 @@ class Versions extends StudioElement {
 
   #row(version, numbers) {
     const parent = numbers.get(version.parent_id);
-    const from = version.number === 0 ? "The untouched base" : `From version ${parent ?? "unknown"}`;
+    const grown = version.update_id ? `From version ${parent ?? "unknown"}` : "Imported";
+    const from = version.number === 0 ? "The untouched base" : grown;
     const facts = [from, moment(version.created_at), score(version)].filter(Boolean).join(" · ");
     const download = (format) =>
       h("a", { class: "button", href: file(version, format), download: "", "aria-label": `Download version ${version.number} for ${format}` }, icon("load"), format);
@@ -122,6 +128,11 @@ class Versions extends StudioElement {
       button.disabled = false;
       this.#refuse(error);
     }
+  }
+
+  async #imported({ name, version }) {
+    await this.#load();
+    this.said.textContent = `${name} is version ${version}; make it live to continue from it.`;
   }
 
   #refuse(error) {

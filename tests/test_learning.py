@@ -44,17 +44,17 @@ def test_thirty_two_judgements_shift_the_model_towards_the_taste() -> None:
 
 @pytest.mark.soak
 def test_the_automatic_reward_rises_and_the_referee_does_not_object(tmp_path: Path) -> None:
-    prompts, seeds = list(EVALUATION_PROMPTS[::2]), [101, 102]
+    prompts, seeds = list(EVALUATION_PROMPTS), [101, 102]
     with Studio(tmp_path / "data") as studio:
         body = {
             "name": "Automatic",
             "prompts": list(STARTER_PROMPTS),
-            "settings": {"auto_update_groups": 12},
+            "settings": {"auto_update_groups": 16},
         }
         project = studio.post("/projects", body)["id"]
         reward = {"human": 0.0, "models": {"clip_score": 1.0}}
         studio.client.put(f"/projects/{project}/reward", json=reward).raise_for_status()
-        for _ in range(4):
+        for _ in range(8):
             update = studio.update(project)
         before, texts = studio.samples(project, prompts, seeds, 0)
         after, _ = studio.samples(project, prompts, seeds, update["version"])
@@ -62,7 +62,7 @@ def test_the_automatic_reward_rises_and_the_referee_does_not_object(tmp_path: Pa
     assert one_sided_p(gains.reshape(len(prompts), len(seeds)).mean(1)) < 0.01, gains.mean()
     was, became = accuracy(before, texts), accuracy(after, texts)
     for name in was:
-        assert became[name] >= was[name] - 0.1, name  # twice the sampling error of 60 pictures
+        assert became[name] >= was[name] - 0.07, name  # twice the sampling error of 120 pictures
 
 
 def scores(pictures: NDArray[np.uint8], texts: list[str]) -> NDArray[np.float64]:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import RLock
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from loop_studio.errors import ModelUnusable
 from loop_studio.rl.types import Weights
@@ -55,11 +59,25 @@ State = dict[str, Tensor]
 """An adapter's tensors by layer, `conv_in.lora_A.weight`, float32 on the CPU."""
 
 
+def fresh(like: Mapping[str, Tensor], seed: int) -> State:
+    """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`).
+
+    Of `like` only names and shapes are read.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: torch.zeros(tensor.shape) for name, tensor in like.items()}
+    for name, tensor in state.items():
+        if ".lora_A." in name:
+            nn.init.kaiming_uniform_(tensor, a=math.sqrt(5), generator=generator)
+    return state
+
+
 class Adapters:
     """The three adapters of one UNet, and which of them answers.
 
     The adapters are float32 whatever the base is: AdamW's steps would be rounded away in half.
-    Whoever runs the UNet holds `lock`, so that no other thread switches or refills one meanwhile.
+    Whoever runs the UNet does so within `answering`, so that no other thread switches or refills
+    one meanwhile.
     """
 
     def __init__(self, unet: UNet2DConditionModel, shape: LoraShape) -> None:
@@ -85,6 +103,28 @@ class Adapters:
             layer._disable_adapters = weights == "base"
             layer._active_adapter = [weights]
         self._active = weights
+
+    @contextmanager
+    def answering(self, weights: Weights) -> Iterator[None]:
+        """Hold the lock while `weights` answer."""
+        with self.lock:
+            self.use(weights)
+            yield
+
+    def recomputed(self, block: nn.Module, *args: Any) -> Any:
+        """Run a block of the UNet and keep its inputs alone: the backward pass runs it again.
+
+        It runs under the same weights both times. By then a rollout may have switched to others,
+        or be about to on another thread, so each run takes the lock and makes them answer.
+        """
+        weights = self._active
+        assert weights is not None
+
+        def run(*args: Any) -> Any:
+            with self.answering(weights):
+                return block(*args)
+
+        return checkpoint(run, *args, use_reentrant=False, preserve_rng_state=False)
 
     def parameters(self, slot: str) -> dict[str, nn.Parameter]:
         """The parameters of one adapter by layer."""
@@ -117,15 +157,11 @@ class Adapters:
         self.load(target, self.state(source), self.shapes[source])
 
     def reset(self, slot: str, shape: LoraShape, seed: int) -> None:
-        """An adapter that changes nothing (B = 0) and is ready to learn (A from `seed`)."""
-        generator = torch.Generator().manual_seed(seed)
+        """Fill one adapter with what `fresh` makes from `seed`."""
         with self.lock, torch.no_grad():
             self._reshape(slot, shape)
-            for name, parameter in self.parameters(slot).items():
-                fresh = torch.zeros(parameter.shape)
-                if ".lora_A." in name:
-                    nn.init.kaiming_uniform_(fresh, a=math.sqrt(5), generator=generator)
-                parameter.copy_(fresh)
+            for name, tensor in fresh(self.parameters(slot), seed).items():
+                self.parameters(slot)[name].copy_(tensor)
 
     def _reshape(self, slot: str, shape: LoraShape) -> None:
         if self.shapes[slot] != shape:

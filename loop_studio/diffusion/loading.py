@@ -1,4 +1,4 @@
-"""A folder or a hub id becomes a pipeline of diffusers, or one sentence that says why not."""
+"""A hub id becomes a folder, a folder a pipeline of diffusers, or one sentence says why not."""
 
 from __future__ import annotations
 
@@ -6,40 +6,67 @@ from pathlib import Path
 from typing import TypeAlias
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from loop_studio.diffusion.conditioning import TextEncoder, TwoTextEncoders
 from loop_studio.errors import ModelUnusable
 from loop_studio.model_folder import FAMILIES, variant
+from loop_studio.settings import Attention
 
 Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
-def load_pipeline(model: str | Path, dtype: torch.dtype, token: str | None) -> Pipeline:
-    """The whole pipeline on the CPU; raises ModelUnusable.
+def snapshot(hub_id: str, commit: str | None, token: str | None) -> Path:
+    """The folder of `owner/name` or `owner/name@revision`, downloaded unless it is here already.
+
+    It is named after its commit; with `commit`, it is of that one, wherever the revision points by
+    now. Without a network what was downloaded before serves. Raises ModelUnusable.
+    """
+    name, _, revision = hub_id.partition("@")
+    wanted = commit or revision or None
+    try:
+        return Path(
+            DiffusionPipeline.download(
+                name,
+                revision=wanted,
+                token=token,
+                use_safetensors=True,
+                safety_checker=None,  # not to be downloaded
+            )
+        )
+    except (OSError, ValueError) as error:
+        missing = f"{name} at {wanted}" if wanted else name
+        raise ModelUnusable(
+            f"The model {missing} is neither on this machine nor to be had from the hub "
+            f"({_first(error)}). Check its name and revision, the network, and HF_TOKEN if the "
+            "model asks for one."
+        ) from error
+
+
+def load_pipeline(folder: Path, dtype: torch.dtype) -> Pipeline:
+    """The whole pipeline of a folder on the CPU; raises ModelUnusable.
 
     An SDXL folder that says `force_upcast` decodes in float32: in half its VAE overflows.
     """
     try:
-        kind = StableDiffusionPipeline.load_config(str(model), token=token).get("_class_name")
+        kind = StableDiffusionPipeline.load_config(str(folder)).get("_class_name")
         if kind not in FAMILIES:
             raise ModelUnusable(
-                f"{model} is a {kind}; LOOP Studio trains models of the kinds "
+                f"{folder} is a {kind}; LOOP Studio trains models of the kinds "
                 f"{' and '.join(FAMILIES)}."
             )
         is_xl = kind == StableDiffusionXLPipeline.__name__
         family = StableDiffusionXLPipeline if is_xl else StableDiffusionPipeline
         pipeline: Pipeline = family.from_pretrained(
-            str(model),
+            str(folder),
             dtype=dtype,
-            token=token,
             use_safetensors=True,  # or diffusers reads pickled weights where it finds no other
-            variant=variant(Path(model)),
+            variant=variant(folder),
             **({"add_watermarker": False} if is_xl else {"safety_checker": None}),
         )
         if getattr(pipeline.vae.config, "latents_mean", None) is not None:
             raise ModelUnusable(
-                f"{model} has a VAE with latents_mean, which the studio does not decode; choose "
+                f"{folder} has a VAE with latents_mean, which the studio does not decode; choose "
                 "another model."
             )
         if is_xl and pipeline.vae.config.force_upcast:
@@ -47,8 +74,25 @@ def load_pipeline(model: str | Path, dtype: torch.dtype, token: str | None) -> P
         return pipeline
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelUnusable(
-            f"The model {model} could not be loaded as Stable Diffusion ({_first(error)}). "
+            f"The model {folder} could not be loaded as Stable Diffusion ({_first(error)}). "
             "Download it again, or make a project with another folder or hub id."
+        ) from error
+
+
+def attend_with(pipeline: Pipeline, attention: Attention) -> None:
+    """Choose the attention kernels, after the pipeline is on its device; raises ModelUnusable.
+
+    diffusers' newer `set_attention_backend` is of no use here: it passes over the attention of
+    UNets in silence (0.42.1), and these use PyTorch's own kernels whatever it was told.
+    """
+    if attention == "auto":
+        return
+    try:
+        pipeline.enable_xformers_memory_efficient_attention()
+    except (ImportError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise ModelUnusable(
+            f"LOOP_STUDIO_ATTENTION is {attention}, which cannot be used here ({_first(error)}). "
+            "Unset it to use PyTorch's own attention, or install xformers where there is CUDA."
         ) from error
 
 

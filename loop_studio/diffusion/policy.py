@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from loop_studio.diffusion.adapters import Adapters, LoraShape
 from loop_studio.diffusion.conditioning import Conditioner, Conditioning
-from loop_studio.diffusion.loading import conditioner_of, load_pipeline
+from loop_studio.diffusion.loading import attend_with, conditioner_of, load_pipeline
 from loop_studio.diffusion.transition import (
     SIGMA_FLOOR,
     NoiseSchedule,
@@ -31,8 +31,10 @@ from loop_studio.diffusion.transition import (
 from loop_studio.errors import Invalid
 from loop_studio.rl.gaussian import log_prob
 from loop_studio.rl.types import Sampler, Trajectories, Transitions, Weights
+from loop_studio.settings import Attention
 
-DECODED_AT_ONCE = 4  # a VAE needs more memory per picture than the UNet, and gains nothing by more
+DECODED_AT_ONCE = 4  # of small pictures: more gain nothing
+LATENTS_AT_ONCE = 4 * 32 * 32  # of larger ones fewer: a VAE needs more memory than a UNet
 
 
 @dataclass(frozen=True)
@@ -73,22 +75,23 @@ class StableDiffusionPolicy:
     @classmethod
     def load(
         cls,
-        model: str | Path,
+        folder: Path,
         shape: LoraShape,
         *,
         device: torch.device,
         dtype: torch.dtype,
-        token: str | None = None,
+        attention: Attention = "auto",
     ) -> StableDiffusionPolicy:
-        """Load a folder or a hub id; raises ModelUnusable with a sentence.
+        """Load a folder; raises ModelUnusable with a sentence.
 
         TF32 and cudnn.benchmark are switched off: they would let a replay differ from its rollout.
         """
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = False
-        pipeline = load_pipeline(model, dtype, token)
+        pipeline = load_pipeline(folder, dtype)
         pipeline.to(device)
+        attend_with(pipeline, attention)
         return cls(
             unet=pipeline.unet,
             vae=pipeline.vae,
@@ -108,6 +111,17 @@ class StableDiffusionPolicy:
     def parameters(self) -> list[nn.Parameter]:
         """The learner's trainable parameters."""
         return list(self.adapters.parameters("learner").values())
+
+    def checkpoint_gradients(self, on: bool) -> None:
+        """Whether backward passes compute the UNet's blocks again instead of keeping all that is
+        in them: the same gradient to the last bit, of less memory and more time.
+
+        Rollouts and whatever else takes no gradient do not notice.
+        """
+        if on:
+            self.unet.enable_gradient_checkpointing(self.adapters.recomputed)
+        else:
+            self.unet.disable_gradient_checkpointing()
 
     def transition(self, transitions: Transitions, weights: Weights) -> tuple[Tensor, Tensor]:
         """Mean (B, C, H, W) and std (B,) of the next latents under `weights`, float32.
@@ -213,8 +227,9 @@ class StableDiffusionPolicy:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> NDArray[np.uint8]:
         """Latents (B, C, H, W) to RGB images (B, H, W, 3)."""
+        at_once = decoded_at_once(*latents.shape[2:])
         scaled = (latents / self.vae.config.scaling_factor).to(self.vae.dtype)
-        parts = [self.vae.decode(part).sample.float() for part in scaled.split(DECODED_AT_ONCE)]
+        parts = [self.vae.decode(part).sample.float() for part in scaled.split(at_once)]
         pixels = torch.cat(parts)
         pixels = ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
         images: NDArray[np.uint8] = pixels.permute(0, 2, 3, 1).cpu().numpy()
@@ -256,8 +271,7 @@ class StableDiffusionPolicy:
         self, inputs: Tensor, timesteps: Tensor, conditioning: Conditioning, weights: Weights
     ) -> Tensor:
         """One pass of the UNet under `weights`, (B, C, H, W) float32."""
-        with self.adapters.lock:
-            self.adapters.use(weights)
+        with self.adapters.answering(weights):
             output: Tensor = self.unet(
                 inputs,
                 timesteps,
@@ -275,10 +289,9 @@ class StableDiffusionPolicy:
             return self.conditioner(prompts)
 
     def _steps_on_device(self, sampler: Sampler) -> Steps:
-        steps = self.schedule.steps(sampler)
-        return Steps(
-            steps.timesteps.to(self.device),
-            steps.sample_coefficient.to(self.device),
-            steps.output_coefficient.to(self.device),
-            steps.std.to(self.device),
-        )
+        return self.schedule.steps(sampler).to(self.device)
+
+
+def decoded_at_once(height: int, width: int) -> int:
+    """How many latents of this size the VAE is given together."""
+    return min(DECODED_AT_ONCE, max(1, LATENTS_AT_ONCE // (height * width)))

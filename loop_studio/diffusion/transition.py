@@ -50,6 +50,10 @@ class Steps:
         """
         return self.std / self.output_coefficient.abs()
 
+    def to(self, device: torch.device) -> Steps:
+        """The same on `device`."""
+        return Steps(**{name: value.to(device) for name, value in vars(self).items()})
+
     def index(self, timesteps: Tensor) -> Tensor:
         """Positions (B,) of given timesteps (B,) in this grid."""
         return (self.timesteps.to(timesteps.device)[None] == timesteps[:, None]).int().argmax(1)

@@ -50,4 +50,5 @@ def make_worker(settings: Settings, db: Database) -> Worker:
     """A worker in this process, for autopilot and for tests that step through jobs."""
     files, device, worker_id = FileStore(settings.files), choose_device(settings.device), new_id()
     workers.register(db, str(device), os.getpid(), worker_id)
-    return Worker(Bench(db, files, Models(db, files, device, settings.hub_token), worker_id))
+    models = Models(db, files, device, settings.hub_token, settings.attention)
+    return Worker(Bench(db, files, models, worker_id))

@@ -11,12 +11,15 @@ import torch
 
 from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
+from loop_studio.diffusion.loading import snapshot
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
+from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import shape_of
 from loop_studio.errors import ModelUnusable
+from loop_studio.settings import Attention
 from loop_studio.starter.paths import folder_of
-from loop_studio.storage import versions
+from loop_studio.storage import projects, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.schema import Project, Version
@@ -24,17 +27,9 @@ from loop_studio.storage.schema import Project, Version
 log = logging.getLogger(__name__)
 
 
-def fault(model: str) -> str | None:
-    """What can be seen to be wrong with a model before it is loaded, in one sentence."""
-    where = folder_of(model)
-    if isinstance(where, str) and model_folder.kind(where) == "hub":
-        return None
-    return model_folder.fault(Path(where))
-
-
 @dataclass(frozen=True)
 class _Key:
-    model: str
+    folder: Path
     precision: str
 
 
@@ -42,14 +37,21 @@ class Models:
     """Loads models and fills adapter slots, at most when they differ from what is there."""
 
     def __init__(
-        self, db: Database, files: FileStore, device: torch.device, token: str | None = None
+        self,
+        db: Database,
+        files: FileStore,
+        device: torch.device,
+        token: str | None = None,
+        attention: Attention = "auto",
     ) -> None:
         self.device = device
         self._db = db
         self._files = files
         self._token = token
+        self._attention: Attention = attention
         self._key: _Key | None = None
         self._policy: StableDiffusionPolicy | None = None
+        self._snapshots: dict[str, Path] = {}  # of models from the hub, by project
         self._slots: dict[str, str] = {}  # slot -> version id and shape
 
     def ready(
@@ -59,7 +61,7 @@ class Models:
 
         Raises ModelUnusable when the model cannot be loaded or a file does not fit it.
         """
-        policy = self._load(_Key(project.model, config.precision), config)
+        policy = self._load(_Key(self._folder(project), config.precision), config)
         wanted = self._content(version, config)
         if self._slots.get(slot) != wanted:
             self._slots.pop(slot, None)
@@ -95,19 +97,30 @@ class Models:
     def _load(self, key: _Key, config: ProjectConfig) -> StableDiffusionPolicy:
         if self._policy is None or self._key != key:
             self._policy, self._key, self._slots = None, None, {}
-            sentence = fault(key.model)
-            if sentence:
+            if (sentence := model_folder.fault(key.folder)) is not None:
                 raise ModelUnusable(sentence)
-            log.info("loading %s on %s", key.model, self.device)
+            need = check_fits(key.folder, config, self.device)
+            log.info("loading %s on %s: %.1f GB", key.folder, self.device, need.total / 1e9)
             self._policy = StableDiffusionPolicy.load(
-                folder_of(key.model),
+                key.folder,
                 shape_of(config),
                 device=self.device,
                 dtype=getattr(torch, key.precision),
-                token=self._token,
+                attention=self._attention,
             )
             self._key = key
         return self._policy
+
+    def _folder(self, project: Project) -> Path:
+        """Where the project's model lies: of a hub id, the commit that the project began with."""
+        where = folder_of(project.model)
+        if isinstance(where, Path) or model_folder.kind(where) != "hub":
+            return Path(where)
+        if project.id not in self._snapshots:
+            found = snapshot(where, project.model_revision, self._token)
+            projects.pin_model(self._db, project.id, found.name)
+            self._snapshots[project.id] = found
+        return self._snapshots[project.id]
 
     def _fill(
         self, policy: StableDiffusionPolicy, slot: str, version: Version, config: ProjectConfig

@@ -17,9 +17,10 @@ from loop_studio.config import ProjectConfig
 from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.lora_file import Checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.diffusion.recipe import loop_of, sampler_of, step_weighted
+from loop_studio.diffusion.recipe import loop_of, step_weighted
 from loop_studio.errors import NotFound, Refused, Unfaithful
 from loop_studio.estimators import SINGLE_STEP
+from loop_studio.jobs import version_files
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.inputs import claim_inputs
 from loop_studio.rl.fidelity import replay_deviation, staleness, tolerance
@@ -27,7 +28,7 @@ from loop_studio.rl.objective import clip_range
 from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import kl_to, train
 from loop_studio.storage import groups, projects, updates, versions
-from loop_studio.storage.files import StoredFile, new_key
+from loop_studio.storage.files import StoredFile
 from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput, Version
 
 log = logging.getLogger(__name__)
@@ -171,6 +172,7 @@ def _learner(
     bench: Bench, policy: StableDiffusionPolicy, config: ProjectConfig, parent: Version
 ) -> Learner:
     """AdamW that continues from the parent's moments, bit for bit."""
+    policy.checkpoint_gradients(config.gradient_checkpointing)
     parameters = policy.adapters.parameters("learner")
     optimizer = torch.optim.AdamW(parameters.values(), lr=config.learning_rate, weight_decay=0.0)
     scaler = torch.amp.GradScaler(policy.device.type) if config.precision == "float16" else None
@@ -217,18 +219,6 @@ def _write(
     update: Update,
     checkpoint: Checkpoint,
 ) -> dict[str, StoredFile]:
-    """Every file that this version will ever be asked for."""
+    facts = {"loop.update": str(update.number), "loop.ratings": str(update.rating_count)}
     name = f"{project.name}-u{update.number}"
-    steps = config.num_inference_steps
-    facts = {
-        "loop.update": str(update.number),
-        "loop.ratings": str(update.rating_count),
-        "modelspec.usage_hint": "Weight 1, no trigger words, in the first "
-        f"{sampler_of(config).lora_steps or steps} of {steps} denoising steps.",
-    }
-    contents = {
-        "resume": lora_file.pack_checkpoint(checkpoint),
-        "diffusers": lora_file.diffusers_lora(checkpoint, facts),
-        "kohya": lora_file.kohya_lora(checkpoint, facts, name=name),
-    }
-    return {kind: bench.files.put(new_key(".safetensors"), data) for kind, data in contents.items()}
+    return version_files.write(bench.files, checkpoint, config, name, facts)

@@ -20,7 +20,15 @@ from diffusers.utils.logging import disable_progress_bar
 
 from loop_studio.diffusion.recipe import groups_per_pass
 from loop_studio.errors import StudioError
-from loop_studio.jobs import check_model, housekeeping, rollout, samples, score, update
+from loop_studio.jobs import (
+    check_model,
+    housekeeping,
+    import_lora,
+    rollout,
+    samples,
+    score,
+    update,
+)
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.jobs.models import Models
 from loop_studio.settings import Settings
@@ -39,6 +47,7 @@ RUN: dict[str, Callable[..., None]] = {
     "samples": samples.run,
     "check_model": check_model.run,
     "housekeeping": housekeeping.run,
+    "import_lora": import_lora.run,
 }
 MAKES_GROUPS = ("rollout", "check_model")  # their failure means that raters wait in vain
 IDLE_S = 0.15
@@ -54,8 +63,9 @@ def main(worker_id: str, settings: Settings) -> None:
     os.nice(10)
     db = Database(settings.resolved_database_url)
     device = choose_device(settings.device)
-    models = Models(db, FileStore(settings.files), device, settings.hub_token)
-    bench = Bench(db, FileStore(settings.files), models, worker_id)
+    files = FileStore(settings.files)
+    models = Models(db, files, device, settings.hub_token, settings.attention)
+    bench = Bench(db, files, models, worker_id)
     workers.register(db, str(device), os.getpid(), worker_id)
     worker = Worker(bench)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -214,7 +224,8 @@ def explain(error: Exception) -> tuple[str, str]:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return (
             "out_of_memory",
-            "The accelerator ran out of memory. Lower micro_batch or group_size in the settings.",
+            "The accelerator ran out of memory. Turn on gradient_checkpointing in the settings, or "
+            "lower group_size.",
         )
     if isinstance(error, FloatingPointError):
         return (

@@ -21,6 +21,7 @@ from loop_studio.starter.referee import RefereeNet
 from loop_studio.starter.referee_training import referee_loss
 from loop_studio.starter.scorer import PREPROCESSOR
 from loop_studio.starter.scorer_training import ScorerWidths, build_scorer, scorer_loss
+from loop_studio.starter.seeing import Seer
 from loop_studio.starter.training import StepLoss, Training
 
 Net = TypeVar("Net", bound=nn.Module)
@@ -34,12 +35,13 @@ def train_scorer(order: Order) -> None:
     model = build_scorer(tokenizer, ScorerWidths())
     reading = CLIPTextModel.from_pretrained(order.work / "text_encoder")
     model.text_model.load_state_dict(reading.state_dict())
-    training = Training(model, recipe, order.work / "scorer.pt")
-    for _ in training.run(scorer_loss(model, tokenizer)):
+    seer = Seer(model)
+    training = Training(seer, recipe, order.work / "scorer.pt")
+    for _ in training.run(scorer_loss(seer, tokenizer)):
         pass
     finished = training.averaged()
-    assert isinstance(finished, CLIPModel)
-    export_scorer(finished, tokenizer, order.out / paths.SCORER_FOLDER.name)
+    assert isinstance(finished, Seer)
+    export_scorer(finished.clip, tokenizer, order.out / paths.SCORER_FOLDER.name)
 
 
 def export_scorer(model: CLIPModel, tokenizer: CLIPTokenizer, folder: Path) -> None:

@@ -31,7 +31,7 @@ RECIPES = {
         decay_share=0.8,
         ema_decay=0.995,
     ),
-    "scorer": Recipe(steps=3_000, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
+    "scorer": Recipe(steps=3_600, peak_learning_rate=1e-3, seed=21, weight_decay=0.05),
     "eye": Recipe(steps=400, peak_learning_rate=2e-3, seed=41, ema_decay=0.99),
     "referee": Recipe(steps=900, peak_learning_rate=2e-3, seed=31, ema_decay=0.995),
 }

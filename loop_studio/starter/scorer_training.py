@@ -22,6 +22,7 @@ from loop_studio.starter.captions import (
 from loop_studio.starter.denoiser import text_config
 from loop_studio.starter.render import render
 from loop_studio.starter.scorer import pixels_of
+from loop_studio.starter.seeing import Seer, seeing_loss, shown, told, told_by
 from loop_studio.starter.training import StepLoss
 from loop_studio.starter.world import Scene, sample_scene, scene_of
 
@@ -193,12 +194,14 @@ class ScorerBatch:
     pictures: np.ndarray  # (2P, 64, 64, 3) uint8
     captions: list[str]  # 2P
     also_true: Tensor  # (2P, 2P) bool: picture, caption; true but not the pair itself
+    scenes: list[Scene]  # 2P
+    told: list[np.ndarray]  # 4P, each (13,): by the pictures, then by the captions
 
 
 def scorer_batch(step: int, pairs: int = PAIRS, seed: int = SEED) -> ScorerBatch:
     """Scenes, each followed by its twin; depends on (seed, step) alone."""
     rng = np.random.default_rng((seed, step))
-    fulls, saids, pictures = [], [], []
+    fulls, saids, scenes = [], [], []
     for _ in range(pairs):
         scene = sample_scene(rng)
         full = full_description(scene)
@@ -209,11 +212,14 @@ def scorer_batch(step: int, pairs: int = PAIRS, seed: int = SEED) -> ScorerBatch
         twin = replace(scene_of(other, rng), background=scene.background)
         fulls += [full, other]
         saids += [said, say(other, said)]
-        pictures += [_wear(scene, rng), _wear(twin, rng)]
+        scenes += [scene, twin]
     also = [
         [i != j and may_be_true(s, f) for j, s in enumerate(saids)] for i, f in enumerate(fulls)
     ]
-    return ScorerBatch(np.stack(pictures), [caption_text(s) for s in saids], torch.tensor(also))
+    pictures = np.stack([_wear(scene, rng) for scene in scenes])
+    wholes = [told(scene) for scene in scenes] + [told_by(said) for said in saids]
+    captions = [caption_text(said) for said in saids]
+    return ScorerBatch(pictures, captions, torch.tensor(also), scenes, wholes)
 
 
 def _wear(scene: Scene, rng: np.random.Generator) -> np.ndarray:
@@ -225,18 +231,24 @@ def _wear(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-def scorer_loss(model: CLIPModel, tokenizer: CLIPTokenizer) -> StepLoss:
-    """CLIP's symmetric loss; captions that are true of several pictures are no negatives."""
+def scorer_loss(seer: Seer, tokenizer: CLIPTokenizer) -> StepLoss:
+    """CLIP's symmetric loss, and what there is to see."""
+    patch = seer.clip.config.vision_config.patch_size
 
     def loss_of(step: int, _generator: torch.Generator) -> Tensor:
         batch = scorer_batch(step)
         tokens = tokenizer(batch.captions, padding=True, return_tensors="pt")
-        output = model(
+        output = seer.clip(
             input_ids=tokens.input_ids,
             attention_mask=tokens.attention_mask,
             pixel_values=pixels_of(batch.pictures),
         )
-        return contrastive_loss(output.logits_per_image, batch.also_true)
+        seen = seeing_loss(
+            seer(output),
+            torch.from_numpy(np.stack([shown(scene, patch) for scene in batch.scenes])),
+            torch.from_numpy(np.stack(batch.told)),
+        )
+        return contrastive_loss(output.logits_per_image, batch.also_true) + seen
 
     return loss_of
 

@@ -10,7 +10,16 @@ from sqlalchemy import JSON, CheckConstraint, DateTime, MetaData, String, TypeDe
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 
-JOB_KINDS = ("rollout", "score", "update", "samples", "export", "check_model", "housekeeping")
+JOB_KINDS = (
+    "rollout",
+    "score",
+    "update",
+    "samples",
+    "export",
+    "check_model",
+    "housekeeping",
+    "import_lora",
+)
 STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
 ACTIVE = ("queued", "running", "paused")
 

@@ -153,6 +153,16 @@ def revision(db: Database, revision_id: str) -> Revision:
         return _parsed(found(session, SettingsRevision, revision_id))
 
 
+def pin_model(db: Database, project_id: str, revision: str) -> None:
+    """Keep the commit that a hub model had when it was first loaded; a later one changes nothing.
+
+    All that a project has learned and stored is of that very model.
+    """
+    with db.write() as session:
+        project = found(session, Project, project_id, lock=True)
+        project.model_revision = project.model_revision or revision
+
+
 def set_generation_error(db: Database, project_id: str, sentence: str | None) -> None:
     """Why no group can be made, and none is asked for; None once one can.
 

@@ -1,4 +1,4 @@
-"""From a finished update to a version that is listed, on disk, and live if it still may be."""
+"""From finished work to a version that is listed, on disk, and live if it still may be."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ def publish_in(
     metrics: Mapping[str, Any],
 ) -> Version:
     """Rows of the version and its files, the end of the update, and the swap of what is live."""
-    version = _version(session, done, files, metrics)
+    version = add_version(
+        session,
+        done.project_id,
+        done.parent_id,
+        files,
+        update_id=done.id,
+        metrics=dict(metrics),
+    )
     done.made_live = _swap_live(session, done, version)
     done.status, done.phase, done.eta_s = "succeeded", "published", None
     done.step, done.version_id, done.finished_at = done.steps, version.id, now()
@@ -36,20 +43,17 @@ def publish_in(
     return version
 
 
-def _version(
+def add_version(
     session: Session,
-    done: Update,
+    project_id: str,
+    parent_id: str | None,
     files: Mapping[str, StoredFile],
-    metrics: Mapping[str, Any],
+    **columns: Any,
 ) -> Version:
-    last = select(func.max(Version.number)).where(Version.project_id == done.project_id)
-    version = Version(
-        project_id=done.project_id,
-        number=(session.scalar(last) or 0) + 1,
-        parent_id=done.parent_id,
-        update_id=done.id,
-        metrics=dict(metrics),
-    )
+    """Rows of the project's next version and its files, which are on disk already."""
+    last = select(func.max(Version.number)).where(Version.project_id == project_id)
+    number = (session.scalar(last) or 0) + 1
+    version = Version(project_id=project_id, parent_id=parent_id, number=number, **columns)
     session.add(version)
     session.flush()
     for kind, stored in files.items():

@@ -19,6 +19,7 @@ class Project(Base):
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     name: Mapped[str] = mapped_column(String(200))
     model: Mapped[str] = mapped_column(Text)  # "starter", a folder or a hub id
+    model_revision: Mapped[str | None] = mapped_column(String(64))  # commit of a hub id, once known
     archived: Mapped[bool] = mapped_column(default=False)
     guidelines: Mapped[str] = mapped_column(Text, default="", server_default="")  # for raters
     live_version_id: Mapped[str | None]  # compare-and-swapped by updates

@@ -1,6 +1,7 @@
 """Request bodies before any route sees them: at most 1 MiB, and JSON where the API is asked.
 
-Imports of lists are the exception: `loop_studio.ui.list_files` takes those in, piece by piece.
+Files are sent to the few routes that take them, which read them piece by piece: `uploads.py`,
+`list_files.py`.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import re
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loop_studio.ui.envelope import route_path
 from loop_studio.ui.problems import problem
 
 LARGEST = 1024 * 1024
-UPLOADS = re.compile(r"/api/v1/projects/[^/]+/(prompts|ratings)/import")
+FILE = "application/octet-stream"
+_LISTS = re.compile(r"/api/v1/projects/[^/]+/(prompts|ratings)/import")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_FILES = re.compile(r"/api/v1/projects/[^/]+/imports")
 
 
 class Bodies:
@@ -26,8 +30,11 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body in memory."""
-        if scope["type"] != "http" or scope["method"] not in _WITH_BODY or _is_upload(scope):
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY or _is_list(scope):
             await self.app(scope, receive, send)
+            return
+        if scope["method"] == "POST" and _FILES.fullmatch(route_path(scope)):
+            await self._file(scope, receive, send)
             return
         body = await _read(scope, receive)
         if body is None:
@@ -35,20 +42,22 @@ class Bodies:
             await refusal(scope, receive, send)
             return
         if route_path(scope).startswith("/api/"):
-            if body and not _is_json(scope):
-                refusal = problem(
-                    415,
-                    "unsupported_media_type",
-                    "The body must be JSON, sent with Content-Type: application/json.",
-                )
-                await refusal(scope, receive, send)
+            if body and _kind(scope) != "application/json":
+                await _foreign("JSON", "application/json")(scope, receive, send)
                 return
             scope, body = _as_json(scope), body or b"{}"
         await self.app(scope, _replay(body, receive), send)
 
+    async def _file(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a file on unread."""
+        if _kind(scope) != FILE:
+            await _foreign("the file itself", FILE)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
-def _is_upload(scope: Scope) -> bool:
-    return scope["method"] == "POST" and UPLOADS.fullmatch(route_path(scope)) is not None
+
+def _is_list(scope: Scope) -> bool:
+    return scope["method"] == "POST" and _LISTS.fullmatch(route_path(scope)) is not None
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:
@@ -66,9 +75,14 @@ async def _read(scope: Scope, receive: Receive) -> bytes | None:
             return bytes(body)
 
 
-def _is_json(scope: Scope) -> bool:
+def _kind(scope: Scope) -> str:
     kind = Headers(scope=scope).get("content-type", "").split(";")[0]
-    return kind.strip().lower() == "application/json"
+    return kind.strip().lower()
+
+
+def _foreign(what: str, kind: str) -> Response:
+    sentence = f"The body must be {what}, sent with Content-Type: {kind}."
+    return problem(415, "unsupported_media_type", sentence)
 
 
 def _as_json(scope: Scope) -> Scope:

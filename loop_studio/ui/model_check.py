@@ -29,7 +29,7 @@ def check_model(model: str) -> None:
     if kind == "unknown":
         raise Invalid(
             f"There is no model {model[:200]!r}; give {STARTER!r}, a folder of this machine that "
-            "holds a diffusers model, or a hub id such as owner/name."
+            "holds a diffusers model, or a hub id such as owner/name or owner/name@revision."
         )
     if kind == "folder" and (fault := model_folder.fault(Path(model))) is not None:
         raise Invalid(fault)

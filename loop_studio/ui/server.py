@@ -27,6 +27,7 @@ from loop_studio.ui.routes import (
     health,
     history,
     images,
+    imports,
     lists,
     projects,
     prompts,
@@ -50,6 +51,7 @@ _RESOURCES = (
     updates,
     rewards,
     versions,
+    imports,
     samples,
     history,
 )

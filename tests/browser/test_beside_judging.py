@@ -194,3 +194,46 @@ def test_a_gesture_that_teaches_nothing_says_so_before_it_is_sent(rater, page) -
         page.keyboard.press(key)
     page.get_by_text("No learning signal: all images are judged equal.").wait_for()
     assert pushes(page) == ["0.00"] * 4
+
+
+def test_keys_can_be_changed_swap_and_stay_through_a_reload(rater, studio, project, page) -> None:
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Key for skip: the group goes to other raters: S").click()
+    page.keyboard.press("5")  # a picture's key
+    page.get_by_text("5 cannot be used here").wait_for()
+    page.keyboard.press("u")
+    page.get_by_role("button", name="Key for skip: the group goes to other raters: U").wait_for()
+    page.get_by_role(
+        "button", name="Key for undo the last answer, also after a reload: S"
+    ).wait_for()
+    page.get_by_role("button", name="Close", exact=True).click()
+    page.reload()
+    first = rater.wait_for_group()
+    assert page.locator("loop-rater [data-action='skip'] kbd").inner_text() == "U"
+    rater.press("u")
+    (row,) = studio.wait_for_rows(page, project, 1)
+    assert (row["group_id"], row["mode"]) == (first, "skip")
+    rater.press("s")
+    assert rater.wait_for_group() == first
+    page.keyboard.press("?")
+    page.get_by_role("button", name="Usual keys").click()
+    page.get_by_role("button", name="Close", exact=True).click()
+    assert page.locator("loop-rater [data-action='skip'] kbd").inner_text() == "S"
+
+
+def test_a_newcomer_is_told_in_four_steps_that_are_never_in_the_way(rater, page) -> None:
+    told = page.locator("loop-rater .first")
+    seen = [told.inner_text()]
+    for _ in range(3):
+        rater.press("1")
+        seen.append(told.inner_text())
+    assert [text[:6] for text in seen] == ["1 of 4", "2 of 4", "3 of 4", "4 of 4"]
+    assert "After 3 groups" in seen[3]
+    page.reload()
+    rater.wait_for_group()
+    assert told.inner_text() == seen[3]
+    rater.press("1")
+    assert not told.is_visible()
+    page.reload()
+    rater.wait_for_group()
+    assert not told.is_visible()

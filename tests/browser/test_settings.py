@@ -21,7 +21,11 @@ def test_every_setting_has_a_field_with_its_value(studio, project, page) -> None
     values = projects.config(studio.db, project.id).values()
     for names in SECTIONS.values():
         for name in names:
-            shown = page.locator(f"loop-settings [name='{name}']").input_value()
+            field = page.locator(f"loop-settings [name='{name}']")
+            if isinstance(values[name], bool):
+                assert field.is_checked() is values[name]
+                continue
+            shown = field.input_value()
             assert shown == (
                 ""
                 if values[name] is None
@@ -46,10 +50,12 @@ def test_changes_are_saved_and_stay(studio, project, page) -> None:
     page.locator("[name='group_size']").fill("6")
     page.locator("[name='auto_update_groups']").fill("24")
     page.locator("[name='default_mode']").select_option("stars")
+    page.locator("[name='gradient_checkpointing']").check()
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Saved.").wait_for()
     config = projects.config(studio.db, project.id)
     assert (config.group_size, config.auto_update_groups, config.default_mode) == (6, 24, "stars")
+    assert config.gradient_checkpointing is True
     page.locator("[name='auto_update_groups']").fill("")
     page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_text("Saved.").wait_for()

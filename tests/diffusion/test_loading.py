@@ -11,8 +11,9 @@ from diffusers import StableDiffusionPipeline
 
 from loop_studio import model_folder
 from loop_studio.diffusion.policy import StableDiffusionPolicy
-from loop_studio.errors import ModelUnusable
+from loop_studio.errors import Invalid, ModelUnusable
 from loop_studio.rl.types import Sampler
+from loop_studio.settings import from_environment
 from tests import tiny
 
 
@@ -49,3 +50,26 @@ def test_a_pipeline_of_another_kind_is_refused_by_name(folder: Path) -> None:
     index.write_text(json.dumps(json.loads(index.read_text()) | kind))
     with pytest.raises(ModelUnusable, match="is a FluxPipeline; LOOP Studio trains"):
         load(folder)
+
+
+def test_attention_is_pytorchs_own_and_what_is_not_installed_is_told_in_one_sentence(
+    folder: Path,
+) -> None:
+    processors = {type(one).__name__ for one in load(folder).unet.attn_processors.values()}
+    assert processors == {"AttnProcessor2_0"}
+    with pytest.raises(ModelUnusable, match=r"LOOP_STUDIO_ATTENTION is xformers.*Unset it"):
+        StableDiffusionPolicy.load(
+            folder,
+            tiny.SHAPE,
+            device=torch.device("cpu"),
+            dtype=torch.float32,
+            attention="xformers",
+        )
+
+
+def test_an_attention_that_nobody_knows_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LOOP_STUDIO_ATTENTION", "flash9")
+    with pytest.raises(Invalid, match=r"LOOP_STUDIO_ATTENTION is 'flash9'.*'auto' or 'xformers'"):
+        from_environment()

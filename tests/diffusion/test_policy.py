@@ -92,3 +92,22 @@ def test_the_prompt_cache_forgets_the_oldest_and_answers_the_same(
         policy.sample([prompt], [1], SAMPLER, "live")
         assert len(policy.conditioner._kept) <= 2
     assert (policy.sample(["a cat"], [1], SAMPLER, "live") == first).all()
+
+
+def test_large_pictures_are_decoded_one_at_a_time_and_small_ones_four() -> None:
+    policy = tiny.policy()
+    sizes: list[tuple[int, int]] = []
+
+    def note(_: object, inputs: tuple[torch.Tensor]) -> None:
+        sizes.append((len(inputs[0]), inputs[0].shape[-1]))
+
+    policy.vae.decoder.register_forward_pre_hook(note)
+    for side in (8, 32, 64):
+        latents = torch.randn((5, 4, side, side), generator=torch.Generator().manual_seed(0))
+        pictures = policy.decode(latents)
+        assert pictures.shape == (5, 4 * side, 4 * side, 3)
+        alone = policy.decode(latents[2:3])[0].astype(int)
+        assert np.abs(alone - pictures[2]).max() <= 1
+    assert [count for count, side in sizes if side == 8] == [4, 1, 1]
+    assert [count for count, side in sizes if side == 32] == [4, 1, 1]
+    assert [count for count, side in sizes if side == 64] == [1, 1, 1, 1, 1, 1]

@@ -1,21 +1,18 @@
-"""SDXL through the same engine: two encoders, pooled states, sizes, and its own LoRA files."""
+"""SDXL through the same engine: two encoders, pooled states and sizes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionXLPipeline
-from numpy.typing import NDArray
 
 from loop_studio import model_folder
-from loop_studio.diffusion.lora_file import Checkpoint, diffusers_lora, kohya_lora
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler
 from tests import tiny
+from tests.diffusion import families
 from tests.diffusion.judging import largest_difference, one_group, rolled_out, update
 
 SAMPLER = Sampler(4, 3.0, 1.0)
@@ -35,46 +32,12 @@ def load(folder: Path, dtype: torch.dtype = torch.float32) -> StableDiffusionPol
     return policy
 
 
-def plain(folder: Path) -> StableDiffusionXLPipeline:
-    pipeline = StableDiffusionXLPipeline.from_pretrained(folder, add_watermarker=False)
-    pipeline.scheduler = DDIMScheduler.from_config({**tiny.SCHEDULE})
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def pictures(pipeline: StableDiffusionXLPipeline) -> NDArray[np.uint8]:
-    images = pipeline(
-        PROMPTS,
-        num_inference_steps=SAMPLER.num_inference_steps,
-        guidance_scale=SAMPLER.guidance_scale,
-        eta=SAMPLER.eta,
-        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS],
-        output_type="np",
-    ).images
-    return (images * 255).round().astype(np.uint8)
-
-
 def test_the_base_makes_the_very_pictures_of_diffusers(folder: Path) -> None:
     assert model_folder.fault(folder) is None
     ours = load(folder).sample(PROMPTS, SEEDS, SAMPLER, "base")
     assert ours.std() > 5
-    assert largest_difference(ours, pictures(plain(folder))) < 2
-
-
-@pytest.mark.parametrize("kind", ["diffusers", "kohya"])
-def test_a_downloaded_lora_makes_the_studios_pictures_in_diffusers(
-    folder: Path, tmp_path: Path, kind: str
-) -> None:
-    policy = load(folder)
-    ours = policy.sample(PROMPTS, SEEDS, SAMPLER, "live")
-    stored = Checkpoint(policy.adapters.state("live"), tiny.SHAPE, {}, {})
-    data = diffusers_lora(stored, {}) if kind == "diffusers" else kohya_lora(stored, {}, name="x")
-    (tmp_path / "lora.safetensors").write_bytes(data)
-    pipeline = plain(folder)
-    without = pictures(pipeline)
-    pipeline.load_lora_weights(tmp_path, weight_name="lora.safetensors")
-    assert largest_difference(ours, pictures(pipeline)) < 2
-    assert largest_difference(ours, without) >= 20
+    theirs = families.pictures(families.plain(folder), PROMPTS, SEEDS, SAMPLER)
+    assert largest_difference(ours, theirs) < 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

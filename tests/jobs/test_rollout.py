@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,17 @@ def test_a_score_that_is_no_number_is_refused_and_not_kept(
     with pytest.raises(Refused, match="gave a score that is no number"):
         score_images(desk.worker.bench, "clip_score", images)
     assert scores.of_images(desk.db, [image.id for image in images], "clip_score", "1") == {}
+
+
+def test_a_model_that_cannot_fit_is_not_loaded_and_the_project_says_why(
+    desk: Desk, tmp_path: Path
+) -> None:
+    folder = tiny.save_folder(tmp_path / "huge")
+    file = folder / "unet" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sample_size": 65536}))
+    project = projects.create(desk.db, "Huge", str(folder), [("a cat", [])], {})
+    jobs.enqueue(desk.db, "check_model", project.id)
+    desk.work()
+    told = projects.get(desk.db, project.id).generation_error or ""
+    assert "GB of memory with these settings" in told
+    assert told.endswith("No setting would make it fit: free memory, or choose a smaller model.")

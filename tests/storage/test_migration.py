@@ -14,7 +14,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from loop_studio.errors import DataFolderUnusable
 from loop_studio.settings import Settings
 from loop_studio.storage import migration
-from loop_studio.storage.database import Database
+from loop_studio.storage.database import Database, foreign_keys
 from loop_studio.storage.migration import migrate, state
 from loop_studio.storage.schema import Base, Project, Prompt
 
@@ -120,9 +120,11 @@ def test_upgrade_of_a_populated_database_keeps_every_row_and_writes_a_backup(
 def step_down(db: Database, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(migration.SCRIPTS))
-    with db.engine.connect() as connection, connection.begin():
-        config.attributes["connection"] = connection
-        command.downgrade(config, revision)
+    with db.engine.connect().execution_options(write=True) as connection:
+        foreign_keys(connection, on=False)
+        with connection.begin():
+            config.attributes["connection"] = connection
+            command.downgrade(config, revision)
 
 
 @pytest.mark.sqlite

@@ -121,10 +121,26 @@ def test_shards_are_followed_and_a_missing_one_is_refused(folder):
 def test_hub_ids_are_left_to_the_worker():
     check_model("stable-diffusion-v1-5/stable-diffusion-v1-5")
     assert is_on_hub("stable-diffusion-v1-5/stable-diffusion-v1-5")
+    for revision in ("main", "v1.0", "refs/pr/3", "0123456789abcdef0123456789abcdef01234567"):
+        check_model(f"owner/name@{revision}")
+        assert is_on_hub(f"owner/name@{revision}")
 
 
 @pytest.mark.parametrize(
-    "model", ["", "nothing", "a/b/c", "../..x/y", "/nowhere/at/all", "a/b\x00", "x" * 5000, "a b/c"]
+    "model",
+    [
+        "",
+        "nothing",
+        "a/b/c",
+        "../..x/y",
+        "/nowhere/at/all",
+        "a/b\x00",
+        "x" * 5000,
+        "a b/c",
+        "a/b@",
+        "a/b@../../c",
+        "a/b@c d",
+    ],
 )
 def test_other_names_are_refused(model):
     with pytest.raises(Invalid, match="There is no model"):

@@ -95,6 +95,10 @@ class TestProjects:
         ("settings", "sentence"),
         [
             ({"group_size": 1}, "group_size must be a whole number from 2 to 16; it was 1."),
+            (
+                {"gradient_checkpointing": "yes"},
+                "gradient_checkpointing must be true or false; it was 'yes'.",
+            ),
             ({"eta": 0}, "eta must be a number from above 0 to 1; it was 0."),
             ({"passes": 1, "minibatches": 1}, "passes x minibatches must be at least 2"),
             ({"colour": 1}, "There is no setting called 'colour'"),
