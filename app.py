@@ -6,6 +6,7 @@ python app.py worker       the worker alone
 python app.py migrate      bring the database to this release
 python app.py loop --project P --reward clip_score --updates 5
 python app.py export --project P --version 3 --format kohya --out DIR
+python app.py ratings --project P --format csv --out FILE
 python app.py import --project P --file lora.safetensors --name "what it is"
 """
 
@@ -113,6 +114,24 @@ def export(settings: Settings, options: argparse.Namespace) -> None:
     print(options.out / name)
 
 
+def ratings(settings: Settings, options: argparse.Namespace) -> None:
+    """Write a project's ratings to a file; whole, or not at all."""
+    from loop_studio.exchange.formats import export
+
+    files = FileStore(settings.files)
+    content = export(_open(settings), files, options.project, options.format, options.images)
+    partial = options.out.with_name(f".{options.out.name}.partial")
+    try:
+        with partial.open("wb") as file:
+            file.writelines(content)
+        partial.replace(options.out)
+    except OSError as error:
+        raise Refused(f"{options.out} cannot be written ({error.strerror}).") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    print(options.out)
+
+
 def import_lora(settings: Settings, options: argparse.Namespace) -> None:
     """Make a version of a LoRA file from elsewhere; it is not live until someone says so."""
     from loop_studio.jobs.bring_in import bring_in
@@ -199,6 +218,14 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--format", choices=("diffusers", "kohya"), default="diffusers")
     exporting.add_argument("--out", type=Path, default=Path())
     exporting.set_defaults(run=export)
+    rated = commands.add_parser("ratings", help="write a project's ratings to a file")
+    rated.add_argument("--project", required=True, help="id of the project")
+    rated.add_argument(
+        "--format", choices=("jsonl", "csv", "parquet", "pickapic", "dataset"), default="jsonl"
+    )
+    rated.add_argument("--images", action="store_true", help="with pictures: pickapic, dataset")
+    rated.add_argument("--out", type=Path, required=True, help="the file to write")
+    rated.set_defaults(run=ratings)
     importing = commands.add_parser("import", help="make a version of a LoRA file")
     importing.add_argument("--project", required=True, help="id of the project")
     importing.add_argument("--file", type=Path, required=True, help="its .safetensors file")

@@ -6,7 +6,8 @@
     |  |- NotFound        404  no such thing
     |  |- Forbidden       403  this caller may not see it
     |  |- Conflict        409  the state forbids it now
-    |  `- TooLarge        413  more bytes than are taken
+    |  |- TooLarge        413  more than is taken at once
+    |  `- Unsupported     415  content of another type
     `- Unready            the studio itself cannot go on
        |- ModelUnusable        a model folder that is missing, truncated or of another kind
        |- DataFolderUnusable   not writable, in use by another studio, full, or newer than the code
@@ -78,6 +79,13 @@ class TooLarge(Refused):
 
     code = "too_large"
     status = 413
+
+
+class Unsupported(Refused):
+    """The content is of a type that this address does not take."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class Unready(StudioError):

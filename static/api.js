@@ -43,9 +43,9 @@ function watchRelease(response) {
   location.reload();
 }
 
-// `body` goes as JSON, `file` (a Blob) as its own bytes.
-async function answer(method, path, { body, file, timeout = 20_000 } = {}) {
-  const kind = file ? "application/octet-stream" : body === undefined ? null : "application/json";
+// `body` goes as JSON, `file` (a Blob or text) as its own bytes, said to be of `type`.
+async function answer(method, path, { body, file, type = "application/octet-stream", timeout = 20_000 } = {}) {
+  const kind = file !== undefined ? type : body === undefined ? null : "application/json";
   try {
     return await fetch(new URL(path, API), {
       method,

@@ -1,6 +1,7 @@
 // The prompts, one per line; words the model never saw are named after saving and on arrival.
 import { get, put } from "./api.js";
 import { h, plural } from "./element.js";
+import { ImportForm, leftOut } from "./settings-import.js";
 
 export class PromptsForm {
   constructor(projectId) {
@@ -9,7 +10,7 @@ export class PromptsForm {
     this.unknown = h("div", { class: "unknown", role: "status" });
     this.message = h("p", { role: "status" });
     this.save = h("button", { class: "button is-primary" }, "Save prompts");
-    this.node = h(
+    const form = h(
       "form",
       { onsubmit: (event) => this.#submit(event) },
       h("h2", {}, h("label", { for: "prompts" }, "Prompts")),
@@ -18,6 +19,19 @@ export class PromptsForm {
       h("div", { class: "row" }, this.save, this.message),
       this.unknown,
     );
+    const list = new ImportForm({
+      title: "Import prompts",
+      note: "Text with a prompt per line, or a CSV or TSV with a column called prompt: PartiPrompts, DrawBench and T2I-CompBench as they are.",
+      accept: ".txt,.csv,.tsv",
+      paste: "Or paste a list",
+      path: `projects/${projectId}/prompts/import`,
+      actions: [["Add to the list", { mode: "add" }], ["Replace the list", { mode: "replace" }]],
+      look: { mode: "replace" },
+      found: (report) => this.#found(report),
+      hindrance: () => (this.isChanged ? "Save your changes to the list above first, or reload the page to drop them." : ""),
+      done: ({ good, total, wrong }) => this.#imported(good, total, wrong),
+    });
+    this.node = h("section", {}, form, list.node);
     this.save.disabled = true;
   }
 
@@ -31,6 +45,17 @@ export class PromptsForm {
 
   async load() {
     this.#take(await get(`projects/${this.projectId}/prompts`));
+  }
+
+  #found({ good, known, repeated, wrong }) {
+    const there = known ? `, ${known} of them on the list already` : "";
+    const twice = repeated ? `; ${plural(repeated, "repetition")} left out` : "";
+    return `${plural(good, "prompt")}${there}${twice}.${leftOut(wrong)}`;
+  }
+
+  #imported(good, total, wrong) {
+    this.load();
+    return `Took ${plural(good, "prompt")}; the list has ${total} now.${leftOut(wrong)}`;
   }
 
   #take({ prompts }) {

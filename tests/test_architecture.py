@@ -27,7 +27,8 @@ BELOW: dict[str, set[str]] = {
     "library": {"rl", "diffusion", "starter"},
     "rewards": {"rl", "diffusion", "starter"},
     "storage": set(),
-    "ui": {"storage", "rewards.catalogue", "starter"},
+    "exchange": {"storage"},
+    "ui": {"storage", "exchange", "rewards.catalogue", "starter"},
     "jobs": {"storage", "rewards", "diffusion", "rl", "starter"},
 }
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "loop_studio.jobs")

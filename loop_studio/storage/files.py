@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import secrets
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,17 @@ class FileStore:
             return self.path(key).open("rb")
         except FileNotFoundError:
             raise NotFound(f"The file {key} is no longer in the data folder.") from None
+
+    @contextmanager
+    def scratch(self) -> Iterator[BinaryIO]:
+        """A file without a name, gone once it is closed: for what is too large for memory.
+
+        Beside the stored files, because the system's own place for it may be memory.
+        """
+        with _in_plain_words():
+            self._make(self.root)
+            with tempfile.TemporaryFile(dir=self.root) as file:
+                yield file
 
     def path(self, key: str) -> Path:
         """Where the file lies. Keys cannot lead out of the folder."""

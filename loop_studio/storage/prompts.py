@@ -11,7 +11,8 @@ from loop_studio.errors import Invalid
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.schema import Project, Prompt
 
-LONGEST = 1000
+LONGEST = 1000  # characters of a prompt
+MOST = 2000  # prompts on a list
 
 
 def active(db: Database, project_id: str) -> list[Prompt]:
@@ -37,6 +38,22 @@ def replace(
     with db.write() as session:
         found(session, Project, project_id, lock=True)
         return put(session, project_id, prompts)
+
+
+def add(db: Database, project_id: str, prompts: Sequence[tuple[str, list[str]]]) -> None:
+    """Put (text, unknown words) at the end of the list; a text that is on it stays where it is.
+
+    Raises Invalid when the list would become too long; then nothing is added.
+    """
+    with db.write() as session:
+        found(session, Project, project_id, lock=True)
+        wanted = select(Prompt).where(Prompt.project_id == project_id, Prompt.active)
+        listed = [
+            (row.text, row.unknown_words)
+            for row in session.scalars(wanted.order_by(Prompt.position))
+        ]
+        if len(put(session, project_id, [*listed, *prompts])) > MOST:
+            raise Invalid(f"A list holds at most {MOST:,} prompts; take some off it first.")
 
 
 def put(

@@ -5,10 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -23,17 +22,15 @@ from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import (
     Group,
     Project,
-    Prompt,
     Rater,
     Rating,
     Reward,
-    Version,
+    now,
 )
 from loop_studio.storage.worth import image_ids, refresh
 
 LONGEST_ELAPSED_MS = 86_400_000
 TOO_FAST_MS = 120  # nobody sees a group and judges it within this time
-_EXPORTED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -74,9 +71,6 @@ def record(db: Database, rating: RatingIn) -> RatingOut:
     A later event of the same rater on the same group supersedes the earlier one. Raises Conflict
     `event_conflict` when the event is known with other content.
     """
-    if not 1 <= len(rating.event_id) <= 64:
-        raise Invalid("event_id must have 1 to 64 characters.")
-    raters.check(rating.rater)
     try:
         return _record(db, rating)
     except IntegrityError:  # the same event arrived twice at once, for two projects
@@ -108,70 +102,83 @@ def undo(db: Database, event_id: str) -> RatingOut:
         return _out(session, row)
 
 
-def export_rows(db: Database, project_id: str) -> Iterator[dict[str, Any]]:
-    """Every event of a project in order of arrival, superseded and undone ones included."""
-    with db.read() as session:
-        found(session, Project, project_id)
-    after = 0
-    while True:
-        with db.read() as session:
-            wanted = (
-                select(Rating)
-                .where(Rating.project_id == project_id, Rating.sequence > after)
-                .order_by(Rating.sequence)
-                .limit(_EXPORTED_AT_ONCE)
-            )
-            rows = [(row.sequence, _exported(session, row)) for row in session.scalars(wanted)]
-        yield from (exported for _, exported in rows)
-        if len(rows) < _EXPORTED_AT_ONCE:
-            return
-        after = rows[-1][0]
+def too_fast(elapsed_ms: int | None) -> bool:
+    """Whether a group was judged within TOO_FAST_MS of being on screen."""
+    return elapsed_ms is not None and elapsed_ms < TOO_FAST_MS
+
+
+def store(
+    session: Session,
+    rating: RatingIn,
+    status: str = "active",
+    created_at: datetime | None = None,
+) -> tuple[Rating, bool]:
+    """`record` within a transaction: the event's row, and whether it is new.
+
+    Whatever is wrong with it is raised before anything is written, so the transaction may go on.
+    One that is not `active` any more supersedes nothing. The caller sees to `look_after`.
+    """
+    if not 1 <= len(rating.event_id) <= 64:
+        raise Invalid("event_id must have 1 to 64 characters.")
+    raters.check(rating.rater)
+    elapsed = _plausible(rating.elapsed_ms)
+    digest = _digest(rating, elapsed)
+    if (known := _event(session, rating.event_id)) is not None:
+        return _known(known, digest), False
+    group = found(session, Group, rating.group_id)
+    project = found(session, Project, group.project_id, lock=True)
+    session.refresh(group)
+    images = image_ids(session, group.id)
+    _check(rating, images)
+    rater = raters.named(session, project.id, rating.rater)
+    if status == "active":
+        _supersede(session, group.id, rater.id)
+        serving.let_go(session, group.id, rater.id)
+    row = Rating(
+        event_id=rating.event_id,
+        project_id=project.id,
+        group_id=group.id,
+        rater_id=rater.id,
+        mode=rating.mode,
+        judgement=rating.judgement,
+        order=rating.order,
+        elapsed_ms=elapsed,
+        content_sha256=digest,
+        status=status,
+        usable=False,
+        reason="",
+        created_at=created_at or now(),
+    )
+    session.add(row)
+    refresh(session, group)
+    _derive(session, row, images)
+    return row, True
+
+
+def look_after(session: Session, project: Project) -> None:
+    """What new ratings call for: groups to take the place of the judged ones, and an update."""
+    revision = revision_of(session, project)
+    refill_in(session, project, revision)
+    auto_update.start_if_due(session, project, revision)
 
 
 def _record(db: Database, rating: RatingIn) -> RatingOut:
-    elapsed = _plausible(rating.elapsed_ms)
-    digest = _digest(rating, elapsed)
     with db.write() as session:
-        if (known := _event(session, rating.event_id)) is not None:
-            return _known(session, known, digest)
-        group = found(session, Group, rating.group_id)
-        project = found(session, Project, group.project_id, lock=True)
-        session.refresh(group)
-        images = image_ids(session, group.id)
-        _check(rating, images)
-        rater = raters.named(session, project.id, rating.rater)
-        _supersede(session, group.id, rater.id)
-        row = Rating(
-            event_id=rating.event_id,
-            project_id=project.id,
-            group_id=group.id,
-            rater_id=rater.id,
-            mode=rating.mode,
-            judgement=rating.judgement,
-            order=rating.order,
-            elapsed_ms=elapsed,
-            content_sha256=digest,
-            usable=False,
-            reason="",
-        )
-        session.add(row)
-        refresh(session, group)
-        _derive(session, row, images)
-        serving.let_go(session, group.id, rater.id)
-        keep_active(project)
-        revision = revision_of(session, project)
-        refill_in(session, project, revision)
-        auto_update.start_if_due(session, project, revision)
+        row, is_new = store(session, rating)
+        if is_new:
+            project = found(session, Project, row.project_id)
+            keep_active(project)
+            look_after(session, project)
         return _out(session, row)
 
 
-def _known(session: Session, row: Rating, digest: str) -> RatingOut:
+def _known(row: Rating, digest: str) -> Rating:
     if row.content_sha256 != digest:
         raise Conflict(
             "This event_id was used for another rating; send a new judgement as a new event.",
             "event_conflict",
         )
-    return _out(session, row)
+    return row
 
 
 def _check(rating: RatingIn, images: Sequence[str]) -> None:
@@ -243,30 +250,6 @@ def _out(session: Session, row: Rating) -> RatingOut:
         rewards=derived.rewards,
         advantages=derived.advantages,
         used_by_update_id=row.used_by_update_id,
-        too_fast=row.elapsed_ms is not None and row.elapsed_ms < TOO_FAST_MS,
+        too_fast=too_fast(row.elapsed_ms),
         created_at=row.created_at,
     )
-
-
-def _exported(session: Session, row: Rating) -> dict[str, Any]:
-    group = found(session, Group, row.group_id)
-    out = _out(session, row)
-    return {
-        "event_id": out.event_id,
-        "project_id": row.project_id,
-        "group_id": out.group_id,
-        "prompt": found(session, Prompt, group.prompt_id).text,
-        "version": found(session, Version, group.version_id).number,
-        "rater": out.rater,
-        "mode": out.mode,
-        "judgement": out.judgement,
-        "order": row.order,
-        "elapsed_ms": row.elapsed_ms,
-        "too_fast": out.too_fast,
-        "status": out.status,
-        "usable": out.usable,
-        "reason": out.reason,
-        "rewards": out.rewards,
-        "used_by_update_id": out.used_by_update_id,
-        "created_at": out.created_at.isoformat().replace("+00:00", "Z"),
-    }

@@ -1,6 +1,7 @@
 """Request bodies before any route sees them: at most 1 MiB, and JSON where the API is asked.
 
-Files are sent to the one route that takes them, which reads them piece by piece: `uploads.py`.
+Files are sent to the few routes that take them, which read them piece by piece: `uploads.py`,
+`list_files.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from loop_studio.ui.problems import problem
 
 LARGEST = 1024 * 1024
 FILE = "application/octet-stream"
+_LISTS = re.compile(r"/api/v1/projects/[^/]+/(prompts|ratings)/import")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _FILES = re.compile(r"/api/v1/projects/[^/]+/imports")
 
@@ -28,7 +30,7 @@ class Bodies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body in memory."""
-        if scope["type"] != "http" or scope["method"] not in _WITH_BODY:
+        if scope["type"] != "http" or scope["method"] not in _WITH_BODY or _is_list(scope):
             await self.app(scope, receive, send)
             return
         if scope["method"] == "POST" and _FILES.fullmatch(route_path(scope)):
@@ -52,6 +54,10 @@ class Bodies:
             await _foreign("the file itself", FILE)(scope, receive, send)
             return
         await self.app(scope, receive, send)
+
+
+def _is_list(scope: Scope) -> bool:
+    return scope["method"] == "POST" and _LISTS.fullmatch(route_path(scope)) is not None
 
 
 async def _read(scope: Scope, receive: Receive) -> bytes | None:

@@ -45,28 +45,26 @@ def check_prompts(prompts: Sequence[str], model: str) -> list[tuple[str, list[st
 
     Raises Invalid for one that is empty or that the model would cut off.
     """
-    folder = _folder(model)
     return [
-        (text, unknown_words(text, folder) if folder else [])
-        for text in (_checked(prompt, place, folder) for place, prompt in enumerate(prompts, 1))
+        check_prompt(prompt, model, f"Prompt {place}") for place, prompt in enumerate(prompts, 1)
     ]
 
 
-def _checked(prompt: str, place: int, folder: Path | None) -> str:
+def check_prompt(prompt: str, model: str, name: str = "This prompt") -> tuple[str, list[str]]:
+    """One prompt as in `check_prompts`; `name` is what a refusal calls it."""
+    folder = _folder(model)
     text = prompt.strip()
     if not text:
-        raise Invalid(f"Prompt {place} is empty; write what the picture should show.")
+        raise Invalid(f"{name} is empty; write what the picture should show.")
     if len(text) > LONGEST_PROMPT:
-        raise Invalid(
-            f"Prompt {place} has {len(text)} characters; a prompt has at most {LONGEST_PROMPT}."
-        )
+        raise Invalid(f"{name} has {len(text)} characters; a prompt has at most {LONGEST_PROMPT}.")
     count, most = _token_count(text, folder)
     if count > most:
         raise Invalid(
-            f"Prompt {place} ({_short(text)!r}) has {count} tokens with start and end; this model "
+            f"{name} ({_short(text)!r}) has {count} tokens with start and end; this model "
             f"reads at most {most}. Shorten it."
         )
-    return text
+    return text, unknown_words(text, folder) if folder else []
 
 
 def _short(text: str) -> str:

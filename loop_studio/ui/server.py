@@ -22,11 +22,13 @@ from loop_studio.ui.envelope import AnswerHeaders, ForwardedPrefix
 from loop_studio.ui.hosts import Hosts
 from loop_studio.ui.pages import mount
 from loop_studio.ui.routes import (
+    exports,
     groups,
     health,
     history,
     images,
     imports,
+    lists,
     projects,
     prompts,
     ratings,
@@ -44,6 +46,8 @@ _RESOURCES = (
     groups,
     images,
     ratings,
+    exports,
+    lists,
     updates,
     rewards,
     versions,

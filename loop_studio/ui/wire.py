@@ -95,3 +95,9 @@ Configured = Annotated[Settings, Depends(_settings)]
 def image_url(request: Request, image_id: str) -> str:
     """Where an image is found: root-relative, with the sub-path when there is one."""
     return f"{request.scope.get('root_path', '')}/api/v1/images/{image_id}"
+
+
+def slug(name: str) -> str:
+    """The start of a file name that every system takes, whatever the project is called."""
+    kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-")
+    return kept or "project"

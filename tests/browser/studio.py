@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from playwright.sync_api import Page
 
 from loop_studio.settings import Settings
-from loop_studio.storage import groups, projects, prompts, ratings, versions
+from loop_studio.storage import exporting, groups, projects, prompts, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore, new_key
 from loop_studio.storage.schema import Project
@@ -105,7 +105,7 @@ class Studio:
 
     def rows(self, project: Project) -> list[dict[str, Any]]:
         """Every rating event of the project, in order of arrival."""
-        return list(ratings.export_rows(self.db, project.id))
+        return [row.values() for row in exporting.rows(self.db, project.id)]
 
     def wait_for_rows(self, page: Page, project: Project, count: int) -> Sequence[Any]:
         """The rows as soon as there are `count`; `page` may go on answering meanwhile."""

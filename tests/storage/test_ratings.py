@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import func, select
 
 from loop_studio.errors import Conflict, Forbidden, Invalid, NotFound
-from loop_studio.storage import groups, jobs, projects, ratings, status, updates
+from loop_studio.storage import exporting, groups, jobs, projects, ratings, status, updates
 from loop_studio.storage.database import Database
 from loop_studio.storage.ratings import RatingIn, RatingOut
 from loop_studio.storage.schema import Rating, Reward
@@ -304,7 +304,7 @@ def test_export_streams_every_event_in_order_of_arrival(db: Database) -> None:
     first, second = rate(db, group), rate(db, group, best=1)
     skipped = skip(db, group, "bob")
     ratings.undo(db, second.event_id)
-    exported = list(ratings.export_rows(db, project.id))
+    exported = [row.values() for row in exporting.rows(db, project.id)]
     assert [(row["event_id"], row["status"]) for row in exported] == [
         (first.event_id, "superseded"),
         (second.event_id, "undone"),
@@ -313,12 +313,12 @@ def test_export_streams_every_event_in_order_of_arrival(db: Database) -> None:
     assert exported[0]["prompt"] == "a red fish"
     assert exported[0]["rewards"] == first.rewards
     with pytest.raises(NotFound):
-        list(ratings.export_rows(db, "nowhere"))
+        exporting.rows(db, "nowhere")
 
 
 def test_export_goes_on_past_one_page(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ratings, "_EXPORTED_AT_ONCE", 2)
+    monkeypatch.setattr(exporting, "_AT_ONCE", 2)
     project = make_project(db)
     group = make_group(db, project)
     sent = [rate(db, group).event_id for _ in range(4)]
-    assert [row["event_id"] for row in ratings.export_rows(db, project.id)] == sent
+    assert [row.event_id for row in exporting.rows(db, project.id)] == sent

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from loop_studio.storage import groups, jobs, ratings, status, updates, workers
+from loop_studio.storage import exporting, groups, jobs, ratings, status, updates, workers
 from loop_studio.storage.database import Database, changed
 from loop_studio.storage.schema import Project, Worker, new_id, now
 from tests.storage.studio import FILES, make_group, make_project, rate, skip, start_update
@@ -170,7 +170,7 @@ def test_counts_equal_a_simple_model_after_any_sequence_of_gestures(
         model.rate(event.event_id, group, rater, kind)
     told = status.status(db, project.id)
     assert (told.ratings, told.rated_groups, told.usable_groups) == model.counts()
-    assert len(list(ratings.export_rows(db, project.id))) == len(sent)
+    assert len(list(exporting.rows(db, project.id))) == len(sent)
     for group_row in made:
         skip(db, group_row, "cat")
     assert status.status(db, project.id).usable_groups == model.counts()[2]

@@ -31,6 +31,8 @@ PINNED_ROUTES = {
     "POST projects/{id}/samples": {202},
     "GET samples/{id}": {200},
     "GET projects/{id}/ratings.jsonl": {200},
+    "GET projects/{id}/ratings.csv": {200},
+    "GET projects/{id}/ratings.parquet": {200},
 }
 PINNED_ANSWERS = {
     "GET /healthz": "status release database worker",

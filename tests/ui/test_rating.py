@@ -312,3 +312,23 @@ class TestRatings:
         name = "${document.title='x'}<img src=x onerror=alert(1)>"
         assert studio.rate(studio.rating(group, rater=name)).json()["rater"] == name
         assert exported(studio)[0]["rater"] == name
+
+
+@pytest.mark.parametrize(
+    ("file", "kind"),
+    [
+        ("ratings.jsonl", "application/x-ndjson"),
+        ("ratings.csv", "text/csv; charset=utf-8"),
+        ("ratings.parquet", "application/vnd.apache.parquet"),
+        ("pickapic.parquet", "application/vnd.apache.parquet"),
+        ("dataset.zip", "application/zip"),
+    ],
+)
+def test_ratings_are_sent_as_a_file_with_a_name(studio, file, kind):
+    add_group(studio)
+    studio.rate(studio.rating(studio.next_group().json()))
+    answer = studio.api("GET", f"projects/{studio.project}/{file}", params={"images": "true"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, kind)
+    assert answer.headers["content-disposition"] == f'attachment; filename="starter-{file}"'
+    assert "content-length" not in answer.headers
+    assert answer.content

@@ -12,13 +12,14 @@ from loop_studio.settings import STARTER
 from loop_studio.starter.prompts import STARTER_PROMPTS
 from loop_studio.storage import jobs, projects, schema, status
 from loop_studio.storage.database import Database
+from loop_studio.storage.prompts import MOST
 from loop_studio.ui.model_check import check_model, check_prompts, is_on_hub
 from loop_studio.ui.wire import Answer, Body, Configured, Db, Id, Text, Time, WorkerReport
 
 router = APIRouter(tags=["projects"])
 
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
-Prompts = Annotated[list[Text], Field(max_length=2000)]
+Prompts = Annotated[list[Text], Field(max_length=MOST)]
 
 
 class NewProject(Body):

@@ -17,7 +17,7 @@ router = APIRouter(tags=["prompts"])
 class PromptTexts(Body):
     """The whole new list; prompts that are not on it stay with their groups."""
 
-    prompts: Annotated[list[Text], Field(max_length=2000)]
+    prompts: Annotated[list[Text], Field(max_length=prompts.MOST)]
 
 
 class Prompt(Answer):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from fastapi.responses import StreamingResponse
 from pydantic import BeforeValidator, Field
 
 from loop_studio.judgement import Gesture
-from loop_studio.storage import projects, ratings
-from loop_studio.storage.database import Database
+from loop_studio.storage import ratings
 from loop_studio.ui.wire import Answer, Body, Db, Id, Nothing, Rater, Text, Time
 
 router = APIRouter(tags=["ratings"])
@@ -95,19 +91,3 @@ def preview(db: Db, id: Id, gestured: Gestured) -> Worth:
 def undo(db: Db, event_id: str, nothing: Nothing) -> Rating:
     """Take a gesture back; its group comes next for that rater again."""
     return Rating.model_validate(ratings.undo(db, event_id))
-
-
-@router.get(
-    "/projects/{id}/ratings.jsonl",
-    response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}}}},
-)
-def export(db: Db, id: Id) -> StreamingResponse:
-    """Every rating event in order of arrival, one JSON object per line, as a stream."""
-    projects.get(db, id)
-    return StreamingResponse(_lines(db, id), media_type="application/x-ndjson")
-
-
-def _lines(db: Database, project_id: str) -> Iterator[str]:
-    for row in ratings.export_rows(db, project_id):
-        yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -11,7 +10,7 @@ from fastapi.responses import FileResponse
 from loop_studio.errors import NotFound
 from loop_studio.storage import projects, schema, versions
 from loop_studio.storage.database import Database
-from loop_studio.ui.wire import Answer, Db, Files, Id, Nothing, Time
+from loop_studio.ui.wire import Answer, Db, Files, Id, Nothing, Time, slug
 
 router = APIRouter(tags=["versions"])
 
@@ -84,9 +83,8 @@ def _answer(version: schema.Version, live: str | None, none_share: float | None)
 
 
 def file_name(project: str, number: int) -> str:
-    """A file name that every system takes, whatever the project is called."""
-    slug = re.sub(r"[^a-z0-9]+", "-", project.lower()).strip("-")[:60].strip("-")
-    return f"{slug or 'project'}-v{number}.safetensors"
+    """What a version's file is called."""
+    return f"{slug(project)}-v{number}.safetensors"
 
 
 def _lora_name(db: Database, version_id: str, format: str) -> str:
