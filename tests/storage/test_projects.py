@@ -57,7 +57,7 @@ def test_settings_are_merged_into_a_new_revision_and_old_ones_stay(db: Database)
     assert projects.revision(db, changed.revision_id or "").number == 2
     same = projects.change(db, project.id, settings={"overlap": 3})
     assert same.revision_id == changed.revision_id
-    with pytest.raises(Invalid, match="overlap must be a whole number from 1 to 20"):
+    with pytest.raises(Invalid, match="overlap must be a whole number from 1 to 100"):
         projects.change(db, project.id, name="New", settings={"overlap": 0})
     assert projects.get(db, project.id).name == "Test"
 
