@@ -47,6 +47,7 @@ export class Raters {
     const facts = [
       plural(rater.ratings, "rating"),
       pace,
+      `same answer on repeats: ${interval(rater.self_consistency)}`,
       `agrees with others: ${interval(rater.agreement)}`,
     ];
     const asks = this.#asking === rater.id;

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Invalid, NotFound
-from loop_studio.storage.database import Database, found
+from loop_studio.storage.database import Database, batched, found
 from loop_studio.storage.schema import Group, Project, Rater, Rating
 from loop_studio.storage.worth import refresh
-
-_AT_ONCE = 500
 
 
 def named(session: Session, project_id: str, name: str) -> Rater:
@@ -55,8 +51,3 @@ def exclude(db: Database, project_id: str, rater_id: str, excluded: bool) -> Rat
             for some in batched(session.scalars(judged).all()):
                 refresh(session, *session.scalars(select(Group).where(Group.id.in_(some))))
         return rater
-
-
-def batched(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """As many ids at a time as one statement takes on every database."""
-    yield from (ids[first : first + _AT_ONCE] for first in range(0, len(ids), _AT_ONCE))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from loop_studio.errors import Conflict, Invalid, NotFound
 from loop_studio.judgement import MAPPING_VERSION, check_gesture, derive
-from loop_studio.storage import auto_update, raters, serving
+from loop_studio.storage import auto_update, promotion, raters, serving
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import keep_active, revision_of
 from loop_studio.storage.refilling import refill_in
@@ -150,6 +150,7 @@ def _record(db: Database, rating: RatingIn) -> RatingOut:
         serving.let_go(session, group.id, rater.id)
         keep_active(project)
         revision = revision_of(session, project)
+        promotion.decide(session, project, revision, group)
         refill_in(session, project, revision)
         auto_update.start_if_due(session, project, revision)
         return _out(session, row)
@@ -246,6 +247,7 @@ def _exported(session: Session, row: Rating) -> dict[str, Any]:
         "group_id": out.group_id,
         "prompt": found(session, Prompt, group.prompt_id).text,
         "version": found(session, Version, group.version_id).number,
+        "kind": group.kind,
         "rater": out.rater,
         "mode": out.mode,
         "judgement": out.judgement,

@@ -1,4 +1,4 @@
-"""How reliable a project's raters are: pace, agreement with others."""
+"""How reliable a project's raters are: pace, agreement with others, steadiness on repeats."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from statistics import fmean, median
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loop_studio.agreement import LEVELS, Best, Level, agreeing, alpha, best_of, category
-from loop_studio.judgement import derive
+from loop_studio.agreement import LEVELS, Best, Level, agreeing, alpha, category
 from loop_studio.shares import Share
-from loop_studio.storage.database import Database, found
-from loop_studio.storage.raters import batched
+from loop_studio.storage import repeats
+from loop_studio.storage.database import Database, batched, found
 from loop_studio.storage.schema import Group, Project, Rater, Rating
-from loop_studio.storage.worth import images_of
+from loop_studio.storage.worth import best, images_of
 
 LEAST_GROUPS = 10  # below this an alpha says more about luck than about raters
 _PACE_OF = 200  # latest judgements
@@ -31,6 +30,7 @@ class RaterView:
     excluded: bool
     ratings: int  # active rating events
     pace_s: float | None  # median seconds of the latest judgements
+    self_consistency: Share  # repeats with the same best pictures as the first time
     agreement: Share
 
 
@@ -116,6 +116,7 @@ def _views(session: Session, project_id: str, rows: Sequence[Rater]) -> list[Rat
     active = (Rating.project_id == project_id, Rating.status == "active")
     by_rater = select(Rating.rater_id, func.count()).where(*active).group_by(Rating.rater_id)
     counts = dict(session.execute(by_rater).all())
+    steady = repeats.steadiness(session, project_id)
     agreeing_with = _with_others(_shared(session, project_id).values())
     return [
         RaterView(
@@ -124,7 +125,8 @@ def _views(session: Session, project_id: str, rows: Sequence[Rater]) -> list[Rat
             excluded=row.excluded,
             ratings=counts.get(row.id, 0),
             pace_s=_pace_s(session, row.id),
-            agreement=Share.of(agreeing_with[row.id]),
+            self_consistency=Share.of(steady.get(row.id, ())),
+            agreement=Share.of(agreeing_with.get(row.id, ())),
         )
         for row in rows
     ]
@@ -170,11 +172,10 @@ def _shared(session: Session, project_id: str) -> dict[str, list[_Judged]]:
 
 
 def _judged(rating: Rating, excluded: bool, images: Sequence[str]) -> _Judged:
-    rewards = derive(rating.mode, rating.judgement, images).rewards
     return _Judged(
         rater_id=rating.rater_id,
         excluded=excluded,
         mode=rating.mode,
         raw=[rating.judgement.get(image) for image in images],
-        best=best_of([rewards[image] for image in images]),
+        best=best(rating, images),
     )

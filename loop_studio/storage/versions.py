@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage.database import Database, found
-from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.promotion import make_live
 from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import Group, Project, Rater, Rating, Version, VersionFile
 from loop_studio.storage.tree import Tree
@@ -48,9 +48,7 @@ def activate(db: Database, version_id: str) -> Version:
         project = found(session, Project, version.project_id, lock=True)
         keep_active(project)
         if project.live_version_id != version.id:
-            project.live_version_id = version.id
-            project.generation_error = None
-            retire_stale(session, project)
+            make_live(session, project, version)
             refill_in(session, project, revision_of(session, project))
         return version
 

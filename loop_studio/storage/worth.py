@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from loop_studio.agreement import Best, best_of
 from loop_studio.judgement import derive
 from loop_studio.storage.schema import Group, Image, Rater, Rating, Update
 
@@ -32,6 +33,12 @@ def images_of(session: Session, group_ids: Sequence[str]) -> dict[str, list[str]
     for group_id, image_id in session.execute(query.order_by(Image.group_id, Image.position)):
         images[str(group_id)].append(image_id)
     return images
+
+
+def best(rating: Rating, images: Sequence[str]) -> Best:
+    """Which of the group's images the rater found best, by position."""
+    rewards = derive(rating.mode, rating.judgement, images).rewards
+    return best_of([rewards[image] for image in images])
 
 
 def refresh(session: Session, *groups: Group) -> None:

@@ -30,6 +30,7 @@ class Rater(Answer):
     excluded: bool
     ratings: int
     pace_s: float | None
+    self_consistency: Interval | None
     agreement: Interval | None
 
 
@@ -101,5 +102,6 @@ def _answer(view: reliability.RaterView) -> Rater:
         excluded=view.excluded,
         ratings=view.ratings,
         pace_s=view.pace_s,
+        self_consistency=interval(view.self_consistency),
         agreement=interval(view.agreement),
     )
