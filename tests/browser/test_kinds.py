@@ -1,4 +1,4 @@
-"""Blind pairs and hidden repeats in the stream: nothing on the page tells them from other groups."""
+"""Blind pairs and hidden repeats in the stream: the page does not tell them from other groups."""
 
 from __future__ import annotations
 
