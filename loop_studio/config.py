@@ -23,6 +23,7 @@ LoraTargets = Literal["attention", "all"]
 Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
 Kind = Literal["integer", "number", "choice", "yes_no"]
+Promotion = Literal["always", "pairs"]
 
 HIGHEST_RANK = 256
 
@@ -56,6 +57,24 @@ class ProjectConfig:
     buffer_groups: Annotated[
         int, Field(ge=1, le=1000, description="groups kept ready ahead of the raters")
     ] = 12
+    repeat_share: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=0.5,
+            description="share of groups that a rater has judged before, to see how steady "
+            "judgements are; they teach nothing",
+        ),
+    ] = 0.05
+    pair_share: Annotated[
+        float,
+        Field(
+            ge=0.0,
+            le=0.5,
+            description="share of blind pairs: one picture by the newest version, one by the "
+            "version it came from; they teach nothing and give a win rate",
+        ),
+    ] = 0.0
 
     # Updates
     min_groups: Annotated[
@@ -68,6 +87,13 @@ class ProjectConfig:
     max_groups_per_update: Annotated[
         int, Field(ge=1, le=1000, description="most groups that one update takes")
     ] = 32
+    promotion: Annotated[
+        Promotion,
+        Field(
+            description="when a new version goes live: always, or once blind pairs prefer it to "
+            "the version it came from"
+        ),
+    ] = "always"
 
     # Learning
     estimator: Annotated[
@@ -162,6 +188,10 @@ class ProjectConfig:
                 f"passes x minibatches must be at least 2 for {config.estimator}: with a single "
                 "optimizer step LOOP is RLOO; for that, set estimator to rloo."
             )
+        if config.promotion == "pairs" and not config.pair_share:
+            raise Invalid(
+                "promotion by pairs needs pairs: set pair_share above 0, for example to 0.2."
+            )
         return config
 
     @classmethod
@@ -184,8 +214,8 @@ class ProjectConfig:
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Generation": ("group_size", "num_inference_steps", "guidance_scale", "eta", "precision"),
-    "Rating": ("default_mode", "overlap", "buffer_groups"),
-    "Updates": ("min_groups", "auto_update_groups", "max_groups_per_update"),
+    "Rating": ("default_mode", "overlap", "buffer_groups", "repeat_share", "pair_share"),
+    "Updates": ("min_groups", "auto_update_groups", "max_groups_per_update", "promotion"),
     "Learning": (
         "estimator",
         "learning_rate",

@@ -159,6 +159,9 @@ class Rank extends Gesture {
   }
 }
 
+// How an answer is told to the studio: choosing one of a blind pair looks like any choice.
+export const modeFor = (group, mode) => (group.kind === "pair" && mode === "best" ? "pair" : mode);
+
 export const MODES = { best: Best, stars: Stars, good: Good, rank: Rank };
 
 // Would this judgement teach? Two different values are needed.

@@ -1,12 +1,16 @@
 // Groups ahead of the rater: up to eight, their pictures decoded, so that the next one is on screen
-// in the frame after a key. Groups of the live version come before others as soon as they are known.
+// in the frame after a key. Groups of the live version come before others as soon as they are known;
+// one that hides its version (a blind pair, a hidden repeat) keeps its turn among them.
 //
 // Events: "ready" (a group joined the queue), "change" (what `state` says changed).
 import { get, picture } from "./api.js";
 
 const AHEAD = 8;
+const KINDS = "group,repeat,pair";
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 8000;
+
+const isFresh = (group, live) => group.version === live || group.version === null;
 
 // Loads and decodes a group's pictures; the very elements are shown later.
 async function decoded(group) {
@@ -45,7 +49,7 @@ export class Prefetch extends EventTarget {
   // `held()` knows of it, so that it is not asked for again.
   take() {
     const live = this.liveVersion();
-    const fresh = this.#queue.findIndex((group) => group.first || group.version === live);
+    const fresh = this.#queue.findIndex((group) => group.first || isFresh(group, live));
     const [group] = this.#queue.splice(Math.max(0, fresh), 1);
     return group ?? null;
   }
@@ -81,7 +85,7 @@ export class Prefetch extends EventTarget {
 
   #wanted() {
     const live = this.liveVersion();
-    const fresh = this.#queue.filter((group) => live == null || group.version === live).length;
+    const fresh = this.#queue.filter((group) => live == null || isFresh(group, live)).length;
     // Old groups fill the queue only until newer ones come; a few places stay free for those.
     return fresh + this.#decoding.size < AHEAD && this.#queue.length < AHEAD + 4;
   }
@@ -108,7 +112,7 @@ export class Prefetch extends EventTarget {
 
   // One request; null when a group came, else the seconds to wait before the next.
   async #ask() {
-    const query = new URLSearchParams({ rater: this.rater });
+    const query = new URLSearchParams({ rater: this.rater, kinds: KINDS });
     const ours = this.#queue.map((group) => group.id);
     for (const id of new Set([...ours, ...this.#decoding, ...this.held()])) {
       query.append("exclude", id);

@@ -3,6 +3,8 @@
 import { picture } from "./api.js";
 import { h, icon } from "./element.js";
 
+const TITLES = { pair: "Last group: a blind pair", repeat: "Last group: one you had judged before" };
+
 const signed = (value) => `${value > 0 ? "+" : "−"}${Math.abs(value).toFixed(2)}`;
 
 function push(value) {
@@ -28,7 +30,7 @@ export class LastGroup {
     this.entry = entry;
     const pictures = entry.group.images.map((image, index) => {
       const value = answer?.advantages[image.id];
-      const chosen = entry.mode === "best" && entry.judgement[image.id] === 1;
+      const chosen = (entry.mode === "best" || entry.mode === "pair") && entry.judgement[image.id] === 1;
       const thumb = h("img", {
         src: picture(image),
         width: 40,
@@ -40,7 +42,7 @@ export class LastGroup {
     this.node.hidden = false;
     this.node.replaceChildren(
       h("ul", {}, pictures),
-      h("p", {}, h("b", {}, `Last group: version ${entry.group.version ?? "hidden"}`), h("span", {}, this.#sentence(answer))),
+      h("p", {}, h("b", {}, TITLES[entry.group.kind] ?? `Last group: version ${entry.group.version}`), h("span", {}, this.#sentence(answer))),
     );
   }
 

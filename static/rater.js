@@ -9,7 +9,7 @@ import { recall, remember } from "./address.js";
 import { randomId } from "./api.js";
 import { lookCloser } from "./closer.js";
 import { StudioElement, define, h } from "./element.js";
-import { MODES, actionOf, hasSignal } from "./gestures.js";
+import { MODES, actionOf, hasSignal, modeFor } from "./gestures.js";
 import { live } from "./live.js";
 import { Outbox } from "./outbox.js";
 import { Prefetch } from "./prefetch.js";
@@ -206,11 +206,13 @@ class Rater extends StudioElement {
   #judge(mode, judgement) {
     const group = this.#current;
     const elapsed = Math.round(performance.now() - this.#paintedAt);
+    mode = modeFor(group, mode);
     const entry = { event_id: randomId(), group: Memory.plain(group), mode, judgement };
     this.outbox.add({
       kind: "rating",
       event_id: entry.event_id,
       group_id: group.id,
+      teaches: group.kind === "group",
       body: {
         event_id: entry.event_id,
         group_id: group.id,
@@ -237,7 +239,7 @@ class Rater extends StudioElement {
     const values = new Set(Object.values(judgement));
     if (mode === "skip") return "Skipped.";
     if (values.size === 1) return values.has(0) ? "None is good." : "All equal.";
-    return mode === "best" ? `Picture ${picked} chosen.` : "Judged.";
+    return mode === "best" || mode === "pair" ? `Picture ${picked} chosen.` : "Judged.";
   }
 
   async #undo() {
@@ -352,7 +354,7 @@ class Rater extends StudioElement {
     this.sitting?.settled(answer);
     this.live?.soon();
     // It should have taught and did not: the group was retired, and so may others here be.
-    if (!answer.usable && record.body.mode !== "skip" && hasSignal(record.body.judgement)) {
+    if (!answer.usable && record.teaches && record.body.mode !== "skip" && hasSignal(record.body.judgement)) {
       if (performance.now() - this.#flushedAt > FLUSH_EVERY) this.queue?.flush();
       this.#flushedAt = performance.now();
     }

@@ -1,10 +1,11 @@
-// <loop-settings>: prompts, reward source, every setting of the project.
+// <loop-settings>: reward source, prompts, raters, every setting of the project.
 import { StudioElement, define, h } from "./element.js";
 import { openProjectPatiently } from "./project.js";
 import { DataForm } from "./settings-data.js";
 import { GuidelinesForm } from "./settings-guidelines.js";
 import { ProjectForm } from "./settings-project.js";
 import { PromptsForm } from "./settings-prompts.js";
+import { Raters } from "./settings-raters.js";
 import { RewardForm } from "./settings-reward.js";
 
 class Settings extends StudioElement {
@@ -18,10 +19,11 @@ class Settings extends StudioElement {
     this.prompts = new PromptsForm(project.id);
     this.form = new ProjectForm(project);
     this.guidelines = new GuidelinesForm(project);
+    this.raters = new Raters(project.id);
     this.data = new DataForm(project.id);
-    this.page.append(this.reward.node, this.prompts.node, this.guidelines.node, this.form.node, this.data.node);
+    this.page.append(this.reward.node, this.prompts.node, this.guidelines.node, this.raters.node, this.form.node, this.data.node);
     window.addEventListener("loop-upgrade", (event) => this.#keepEdits(event));
-    await Promise.all([this.reward.load(), this.prompts.load()]).catch((error) => this.#fail(error));
+    await Promise.all([this.reward.load(), this.prompts.load(), this.raters.load()]).catch((error) => this.#fail(error));
     this.dataset.state = "ready";
   }
 

@@ -1,13 +1,20 @@
 // <loop-versions>: every version, the live one marked, its files, and its pictures beside version 0.
 import { API } from "./address.js";
 import { get, post } from "./api.js";
-import { StudioElement, define, h, icon, moment } from "./element.js";
+import { StudioElement, define, h, icon, moment, plural } from "./element.js";
 import { Importer } from "./import-lora.js";
 import { live } from "./live.js";
 import { openProjectPatiently } from "./project.js";
 import { showWall } from "./wall.js";
 
 const file = (version, format) => new URL(`versions/${version.id}/lora?format=${format}`, API).href;
+
+// "wins 64 % of 140 blind pairs against version 2 (55 to 72 %)"
+function wins({ win_rate: rate }, parent) {
+  if (!rate) return "";
+  const [value, low, high] = [rate.value, rate.low, rate.high].map((share) => Math.round(100 * share));
+  return `wins ${value} % of ${plural(rate.n, "blind pair")} against version ${parent} (${low} to ${high} %)`;
+}
 
 function score(version) {
   const [first] = Object.entries(version.metrics?.probe ?? {});
@@ -79,16 +86,18 @@ class Versions extends StudioElement {
     const parent = numbers.get(version.parent_id);
     const grown = version.update_id ? `From version ${parent ?? "unknown"}` : "Imported";
     const from = version.number === 0 ? "The untouched base" : grown;
-    const facts = [from, moment(version.created_at), score(version)].filter(Boolean).join(" · ");
+    const facts = [from, moment(version.created_at), score(version), wins(version, parent)].filter(Boolean).join(" · ");
     const download = (format) =>
       h("a", { class: "button", href: file(version, format), download: "", "aria-label": `Download version ${version.number} for ${format}` }, icon("load"), format);
     return h(
       "li",
       { "data-version": version.number, class: version.id === this.#shown ? "is-shown" : "" },
       h("div", { class: "what" },
-        h("h2", {}, `Version ${version.number}`, version.live ? h("span", { class: "badge" }, "Live") : null),
+        h("h2", {}, `Version ${version.number}`, version.live ? h("span", { class: "badge" }, "Live") : null,
+          version.awaits_pairs ? h("span", { class: "badge" }, "Candidate") : null),
         version.name ? h("p", { dir: "auto" }, version.name) : null,
-        h("p", { class: "quiet" }, facts)),
+        h("p", { class: "quiet" }, facts),
+        version.awaits_pairs ? h("p", {}, `Goes live by itself once blind pairs prefer it to version ${parent}: judged on the Rate page, looked at after 20, 40, 80 and 160 of them. Until then no automatic update starts.`) : null),
       h("div", { class: "row" },
         version.number > 0 ? [download("diffusers"), download("kohya")] : null,
         version.live ? null : h("button", { type: "button", class: "button", "data-do": "live", onclick: (event) => this.#activate(version, event.currentTarget) }, "Make live"),

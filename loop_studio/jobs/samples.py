@@ -6,7 +6,7 @@ from itertools import product
 from statistics import fmean, stdev
 
 from loop_studio.diffusion.recipe import sampler_of
-from loop_studio.jobs import pictures
+from loop_studio.jobs import pairs, pictures
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.score import score_images
 from loop_studio.rewards.catalogue import CATALOGUE
@@ -22,6 +22,8 @@ def run(bench: Bench, job: Job) -> None:
 
     With the settings of the time when they were asked for, so that probe walls stay comparable.
     """
+    if "opponent_id" in job.payload:
+        return pairs.run(bench, job)
     wanted, present = samples.get(bench.db, job.payload["samples_id"])
     project = projects.get(bench.db, wanted.project_id)
     config = projects.revision(bench.db, wanted.revision_id).config.merged(wanted.settings)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from loop_studio.shares import Share
 from loop_studio.starter import paths
 from loop_studio.starter.evaluate import (
     ETA,
@@ -32,7 +33,6 @@ from loop_studio.starter.measures import (
 )
 from loop_studio.starter.prompts import EVALUATION_PROMPTS
 from loop_studio.starter.scorer import Scorer
-from loop_studio.starter.shares import Share
 
 LABELLED = Path("tests") / "starter" / "labelled"  # pictures judged by eye, in the repository
 RENDERED_SEED = 90_001  # of no training

@@ -12,6 +12,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from loop_studio.shares import Share
 from loop_studio.starter.eye import TASTES, satisfies
 from loop_studio.starter.prompts import (
     HELD_OUT_COUNTS,
@@ -19,7 +20,6 @@ from loop_studio.starter.prompts import (
     HELD_OUT_TWO_OBJECTS,
 )
 from loop_studio.starter.referee import Verdict, verdict
-from loop_studio.starter.shares import Share
 
 STEPS = 20  # DDIM steps
 ETA = 1.0

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from loop_studio.shares import Share
 from loop_studio.starter.captions import TEXTURES, caption_text
 from loop_studio.starter.eye import texture_shares
 from loop_studio.starter.referee import Seen, Verdict, judge, read, verdict
 from loop_studio.starter.render import render, render_scenes
 from loop_studio.starter.scorer import Scorer
 from loop_studio.starter.scorer_training import full_description, say, twins_of
-from loop_studio.starter.shares import Share
 from loop_studio.starter.world import Scene, sample_scene, scene_of
 
 ATTRIBUTES = ("colour", "shape", "texture", "count", "relation")

@@ -7,6 +7,7 @@ import secrets
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from loop_studio.storage import pairs
 from loop_studio.storage.projects import Revision
 from loop_studio.storage.refilling import UPDATE_PRIORITY
 from loop_studio.storage.schema import ACTIVE, Group, Job, Project, Rating, Update
@@ -56,12 +57,15 @@ def start_if_due(session: Session, project: Project, revision: Revision) -> None
     """Queue an update when as many usable groups wait as the settings ask for.
 
     After a failure, as many ratings again must have arrived first: an update that cannot work
-    shall not be tried anew at every rating.
+    shall not be tried anew at every rating. While a candidate is compared with the live version
+    none starts: it would begin at the old version again, and the candidate would be forgotten.
     """
     wanted = revision.config.auto_update_groups
     if wanted is None or revision.reward.automatic_only:
         return
     if count_usable(session, project.id) < wanted or active_update(session, project.id):
+        return
+    if revision.config.promotion == "pairs" and pairs.candidate(session, project):
         return
     last = session.scalars(
         select(Update).where(Update.project_id == project.id).order_by(Update.number.desc())

@@ -9,7 +9,7 @@ On PostgreSQL the same functions lock the rows that they read in order to write.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from loop_studio.errors import DataFolderUnusable, NotFound, StudioError
 from loop_studio.storage.schema import Base
 
 BUSY_SECONDS = 10
+_AT_ONCE = 500
 DISK_FULL = (
     "The disk is full; free some space on the drive of the data folder, then try again. "
     "Nothing was stored half-way."
@@ -30,6 +31,7 @@ _NOT_WRITABLE = "The database cannot be written; check the permissions of the da
 _BUSY = "The database was busy for 10 seconds; try again."
 
 Row = TypeVar("Row", bound=Base)
+Item = TypeVar("Item")
 
 
 @contextmanager
@@ -114,6 +116,11 @@ def changed(session: Session, statement: Executable) -> int:
     result = session.execute(statement, execution_options={"synchronize_session": False})
     assert isinstance(result, CursorResult)
     return result.rowcount
+
+
+def batched(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """As many at a time as one statement may name on every database."""
+    yield from (items[first : first + _AT_ONCE] for first in range(0, len(items), _AT_ONCE))
 
 
 def foreign_keys(connection: Connection, on: bool) -> None:

@@ -62,6 +62,7 @@ class GroupDetail:
     rewards: dict[str, float | None]
     advantages: dict[str, float | None]
     scores: dict[str, dict[str, float]]
+    versions: dict[str, int]  # by image: a pair has two
 
 
 def record(  # noqa: PLR0913  (one argument per column that the worker knows; named by callers)
@@ -72,11 +73,13 @@ def record(  # noqa: PLR0913  (one argument per column that the worker knows; na
     version_id: str,
     revision_id: str | None,
     images: Sequence[NewImage],
-    trajectory: StoredFile,
+    trajectory: StoredFile | None,
+    opponent_id: str | None = None,
 ) -> Group:
     """Make the rows of a group whose files are written, and end `job` in the same transaction.
 
-    A group made with settings that have changed since is retired at once. Raises LostLease.
+    With an `opponent_id` it is a pair: the second picture is that version's. A group made with
+    settings that have changed since is retired at once. Raises LostLease.
     """
     assert revision_id is not None
     with db.write() as session:
@@ -88,11 +91,13 @@ def record(  # noqa: PLR0913  (one argument per column that the worker knows; na
             prompt_id=prompt_id,
             version_id=version_id,
             revision_id=revision_id,
+            kind="pair" if opponent_id else "group",
+            opponent_id=opponent_id,
             retired_reason=outdated_reason(session, project, revision_id),
-            trajectory_key=trajectory.key,
-            trajectory_sha256=trajectory.sha256,
-            trajectory_size=trajectory.size,
         )
+        if trajectory is not None:
+            group.trajectory_key, group.trajectory_size = trajectory.key, trajectory.size
+            group.trajectory_sha256 = trajectory.sha256
         session.add(group)
         session.flush()
         text = found(session, Prompt, prompt_id).text
@@ -143,16 +148,21 @@ def detail(db: Database, group_id: str, rater: str) -> GroupDetail:
         rating = _judgement(session, group, rater)
         rows = _images(session, group_id)
         derived = derive(rating.mode, rating.judgement, [row.id for row in rows])
+        number = found(session, Version, group.version_id).number
+        made_by = dict.fromkeys((row.id for row in rows), number)
+        if group.opponent_id is not None:
+            made_by[rows[1].id] = found(session, Version, group.opponent_id).number
         return GroupDetail(
             id=group.id,
             kind=group.kind,
             prompt=found(session, Prompt, group.prompt_id).text,
-            version=found(session, Version, group.version_id).number,
+            version=number,
             settings=found(session, SettingsRevision, group.revision_id).values,
             images=rows,
             rewards=derived.rewards,
             advantages=derived.advantages,
             scores=_scores(session, [row.id for row in rows]),
+            versions=made_by,
         )
 
 

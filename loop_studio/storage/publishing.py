@@ -1,17 +1,17 @@
-"""From finished work to a version that is listed, on disk, and live if it still may be."""
+"""From finished work to a version that is listed, on disk, and live if it may be."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loop_studio.storage.database import changed, found
+from loop_studio.storage.database import found
 from loop_studio.storage.files import StoredFile
-from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import revision_of
+from loop_studio.storage.promotion import end_waiting, make_live
 from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import Project, Update, Version, VersionFile, now
 
@@ -22,7 +22,10 @@ def publish_in(
     files: Mapping[str, StoredFile],
     metrics: Mapping[str, Any],
 ) -> Version:
-    """Rows of the version and its files, the end of the update, and the swap of what is live."""
+    """Rows of the version and its files, the end of the update, and the swap of what is live.
+
+    Where blind pairs decide, the version waits as a candidate instead, the newest one alone.
+    """
     version = add_version(
         session,
         done.project_id,
@@ -31,15 +34,19 @@ def publish_in(
         update_id=done.id,
         metrics=dict(metrics),
     )
-    done.made_live = _swap_live(session, done, version)
+    project = found(session, Project, done.project_id, lock=True)
+    revision = revision_of(session, project)
+    may_follow = project.live_version_id == done.parent_id
+    done.made_live = may_follow and revision.config.promotion == "always"
+    if may_follow:
+        end_waiting(session, project.id)
+        version.awaits_pairs = not done.made_live
     done.status, done.phase, done.eta_s = "succeeded", "published", None
     done.step, done.version_id, done.finished_at = done.steps, version.id, now()
     done.metrics = dict(metrics)
     if done.made_live:
-        project = found(session, Project, done.project_id)
-        session.refresh(project)
-        retire_stale(session, project)
-        refill_in(session, project, revision_of(session, project))
+        make_live(session, project, version)
+        refill_in(session, project, revision)
     return version
 
 
@@ -67,9 +74,3 @@ def add_version(
             )
         )
     return version
-
-
-def _swap_live(session: Session, done: Update, version: Version) -> bool:
-    unchanged = (Project.id == done.project_id, Project.live_version_id == done.parent_id)
-    swap = update(Project).where(*unchanged).values(live_version_id=version.id)
-    return changed(session, swap) == 1

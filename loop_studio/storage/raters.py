@@ -5,8 +5,10 @@ from __future__ import annotations
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from loop_studio.errors import Invalid
-from loop_studio.storage.schema import Rater
+from loop_studio.errors import Invalid, NotFound
+from loop_studio.storage.database import Database, batched, found
+from loop_studio.storage.schema import Group, Project, Rater, Rating
+from loop_studio.storage.worth import refresh
 
 
 def named(session: Session, project_id: str, name: str) -> Rater:
@@ -30,3 +32,22 @@ def check(name: str) -> None:
     """Raise Invalid unless `name` can be a rater's."""
     if not name.strip() or len(name) > 80:
         raise Invalid("rater must be a name of 1 to 80 characters.")
+
+
+def exclude(db: Database, project_id: str, rater_id: str, excluded: bool) -> Rater:
+    """Learn no more from this rater, or learn again; repeatable, and nothing is deleted.
+
+    What each judgement is worth is derived anew, and a group that only this rater has judged waits
+    for others again. What an update has used stays used. Raises NotFound.
+    """
+    with db.write() as session:
+        found(session, Project, project_id, lock=True)
+        rater = found(session, Rater, rater_id)
+        if rater.project_id != project_id:
+            raise NotFound(f"There is no rater {rater_id} in this project.")
+        if rater.excluded != excluded:
+            rater.excluded = excluded
+            judged = select(Rating.group_id).where(Rating.rater_id == rater_id).distinct()
+            for some in batched(session.scalars(judged).all()):
+                refresh(session, *session.scalars(select(Group).where(Group.id.in_(some))))
+        return rater

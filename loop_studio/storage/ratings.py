@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from loop_studio.errors import Conflict, Invalid, NotFound
 from loop_studio.judgement import MAPPING_VERSION, Derived, check_gesture, derive
-from loop_studio.storage import auto_update, raters, serving
+from loop_studio.storage import auto_update, promotion, raters, serving
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import keep_active, revision_of
 from loop_studio.storage.refilling import refill_in
@@ -168,6 +168,8 @@ def _record(db: Database, rating: RatingIn) -> RatingOut:
         if is_new:
             project = found(session, Project, row.project_id)
             keep_active(project)
+            group = found(session, Group, row.group_id)
+            promotion.decide(session, project, revision_of(session, project), group)
             look_after(session, project)
         return _out(session, row)
 

@@ -40,7 +40,7 @@ def refill_in(session: Session, project: Project, revision: Revision) -> int:
     lacking = wanted - ready - count_rollouts(session, project.id)
     if lacking <= 0:
         return 0
-    for prompt_id in _next_prompts(session, project.id, lacking):
+    for prompt_id in next_prompts(session, project.id, lacking):
         session.add(
             Job(
                 kind="rollout",
@@ -104,14 +104,14 @@ def count_rollouts(session: Session, project_id: str) -> int:
     return session.scalar(select(func.count()).select_from(Job).where(*pending)) or 0
 
 
-def open_groups(project_id: str, overlap: int) -> list[ColumnElement[bool]]:
+def open_groups(project_id: str, overlap: int, kind: str = "group") -> list[ColumnElement[bool]]:
     """Groups that may be served and lack judges; answered by the partial index."""
     return [
         Group.project_id == project_id,
         Group.retired_reason.is_(None),
         Group.used_by_update_id.is_(None),
         Group.judged_by < overlap,
-        Group.kind == "group",
+        Group.kind == kind,
     ]
 
 
@@ -123,7 +123,7 @@ def holders(except_rater: str | None = None) -> ScalarSelect[int]:
     return select(func.count()).select_from(Assignment).where(*held).scalar_subquery()
 
 
-def _next_prompts(session: Session, project_id: str, count: int) -> list[str]:
+def next_prompts(session: Session, project_id: str, count: int) -> list[str]:
     """Fair round robin: the prompts that had the fewest turns, each counted as it is drawn."""
     listed = session.scalars(
         select(Prompt).where(Prompt.project_id == project_id, Prompt.active)

@@ -134,5 +134,5 @@ def _count_ratings(session: Session, project_id: str) -> int:
 
 
 def _count_rated(session: Session, project_id: str) -> int:
-    rated = (Group.project_id == project_id, Group.judged_by > 0)
+    rated = (Group.project_id == project_id, Group.judged_by > 0, Group.kind == "group")
     return session.scalar(select(func.count()).select_from(Group).where(*rated)) or 0

@@ -11,10 +11,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from loop_studio.storage.columns import STATES, Base, new_id, now, one_of
 
 _OPEN = "retired_reason IS NULL AND used_by_update_id IS NULL"  # groups that may be served
+_PAIRS = "kind = 'pair'"
 
 
 class Group(Base):
-    """k images of one prompt by one version, with their trajectories."""
+    """k images of one prompt by one version, with their trajectories.
+
+    Or a repeat: the pictures of an earlier group, for the rater who judged it. Or a pair: the
+    picture at position 0 is by `version_id`, the one at position 1 by `opponent_id`.
+    """
 
     __tablename__ = "groups"
 
@@ -24,6 +29,8 @@ class Group(Base):
     version_id: Mapped[str] = mapped_column(ForeignKey("versions.id"))
     revision_id: Mapped[str] = mapped_column(ForeignKey("settings_revisions.id"))
     kind: Mapped[str] = mapped_column(default="group")
+    repeat_of_id: Mapped[str | None] = mapped_column(ForeignKey("groups.id"), index=True)
+    opponent_id: Mapped[str | None] = mapped_column(ForeignKey("versions.id"))
     retired_reason: Mapped[str | None] = mapped_column(Text)  # None: may be served
     usable: Mapped[bool] = mapped_column(default=False)  # some judgement gives a signal
     judged_by: Mapped[int] = mapped_column(default=0)  # raters with an active judgement, no skip
@@ -42,6 +49,14 @@ class Group(Base):
             "judged_by",
             sqlite_where=text(_OPEN),
             postgresql_where=text(_OPEN),
+        ),
+        Index(
+            "ix_groups_pairs",
+            "project_id",
+            "version_id",
+            "judged_by",
+            sqlite_where=text(_PAIRS),
+            postgresql_where=text(_PAIRS),
         ),
         Index("ix_groups_recent", "project_id", "created_at"),
         Index("ix_groups_usable", "project_id", "usable", "used_by_update_id", "created_at"),
@@ -122,6 +137,12 @@ class Assignment(Base):
     __table_args__ = (
         UniqueConstraint("group_id", "rater_id"),
         Index("ix_assignments_rater", "rater_id", "held_until"),
+        Index(
+            "ix_assignments_first",
+            "rater_id",
+            sqlite_where=text("first = 1"),
+            postgresql_where=text("first"),
+        ),
     )
 
 
@@ -148,7 +169,7 @@ class Rating(Base):
 
     __table_args__ = (
         Index("ix_ratings_group_rater", "group_id", "rater_id", "status"),
-        Index("ix_ratings_rater", "rater_id", "status", "group_id"),
+        Index("ix_ratings_rater", "rater_id", "status", "sequence"),
         Index("ix_ratings_project", "project_id", "status", "sequence"),
         one_of("status", ("active", "superseded", "undone")),
         one_of("mode", ("best", "stars", "good", "rank", "pair", "skip")),

@@ -72,6 +72,7 @@ class Version(Base):
     update_id: Mapped[str | None]
     name: Mapped[str | None] = mapped_column(String(200))
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    awaits_pairs: Mapped[bool] = mapped_column(default=False)  # goes live once they prefer it
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (UniqueConstraint("project_id", "number"),)

@@ -17,7 +17,6 @@ from loop_studio.storage.schema import (
     Group,
     Image,
     Project,
-    Rater,
     Rating,
     Reward,
     SettingsRevision,
@@ -99,20 +98,18 @@ def judgements(db: Database, group_ids: Sequence[str]) -> list[JudgementRow]:
     """What people's judgements of these groups teach, in order of arrival.
 
     Of claimed groups: the judgements claimed with them, whatever came of them since. Of others:
-    the active and usable ones. Excluded raters teach nothing.
+    the active and usable ones.
     """
     claimed = Rating.used_by_update_id == Group.used_by_update_id
     waiting = and_(Group.used_by_update_id.is_(None), Rating.status == "active", Rating.usable)
     wanted = (
         select(Rating, Reward.image_id, Reward.value)
         .join(Group, Group.id == Rating.group_id)
-        .join(Rater, Rater.id == Rating.rater_id)
         .join(Reward, Reward.sequence == Rating.sequence)
         .join(Image, Image.id == Reward.image_id)
         .where(
             Rating.group_id.in_(group_ids),
             or_(claimed, waiting),
-            Rater.excluded.is_(False),
             Reward.mapping_version == MAPPING_VERSION,
         )
         .order_by(Rating.sequence, Image.position)

@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage.database import Database, found
-from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.promotion import make_live
 from loop_studio.storage.refilling import refill_in
-from loop_studio.storage.schema import Group, Project, Rating, Version, VersionFile
+from loop_studio.storage.schema import Group, Project, Rater, Rating, Version, VersionFile
 from loop_studio.storage.tree import Tree
 
 
@@ -48,9 +48,7 @@ def activate(db: Database, version_id: str) -> Version:
         project = found(session, Project, version.project_id, lock=True)
         keep_active(project)
         if project.live_version_id != version.id:
-            project.live_version_id = version.id
-            project.generation_error = None
-            retire_stale(session, project)
+            make_live(session, project, version)
             refill_in(session, project, revision_of(session, project))
         return version
 
@@ -88,12 +86,15 @@ def lag(db: Database, from_version: str, to_version: str | None) -> int:
 def none_shares(db: Database, project_id: str) -> dict[str, float]:
     """Share of each version's judged groups where the rater said that none is good.
 
-    By version id; versions without a judgement in a mode that can say so are left out.
+    By version id; versions without a judgement in a mode that can say so are left out, and so
+    are excluded raters.
     """
     can_say_so = (
         Rating.project_id == project_id,
         Rating.status == "active",
         Rating.mode.in_(("best", "good")),
+        Rating.rater_id.not_in(select(Rater.id).where(Rater.excluded)),
+        Group.kind == "group",
     )
     by_version = select(Group.version_id, func.count()).group_by(Group.version_id)
     judged = by_version.join(Rating, Rating.group_id == Group.id).where(*can_say_so)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from loop_studio.config import SECTIONS
-from loop_studio.storage import projects, prompts
+from loop_studio.storage import projects, prompts, ratings
 from tests.browser.studio import Studio
+from tests.storage.studio import make_group, rate
 
 
 @pytest.fixture
@@ -95,3 +96,23 @@ def test_a_new_project_is_made_from_the_menu(studio, project, page) -> None:
     page.wait_for_url("**/rate?project=*")
     made = next(one for one in projects.all(studio.db) if one.name == "Moons")
     assert len(prompts.active(studio.db, made.id)) == 2
+
+
+def test_a_rater_is_excluded_after_a_confirming_sentence_and_taken_back(studio, page) -> None:
+    project = studio.project()
+    rate(studio.db, make_group(studio.db, project), "Bob")
+    page.goto(f"{studio.url}/settings?project={project.id}")
+    row = page.locator("loop-settings .raters li")
+    row.get_by_text("1 rating").wait_for()
+    row.get_by_role("button", name="Exclude").click()
+    row.get_by_text("Nothing of Bob is deleted, but no later update learns from it.").wait_for()
+    [event] = ratings.export_rows(studio.db, project.id)
+    assert event["usable"]
+    row.get_by_role("button", name="Yes, exclude").click()
+    page.get_by_text("Bob is excluded.").wait_for()
+    [event] = ratings.export_rows(studio.db, project.id)
+    assert not event["usable"]
+    row.get_by_role("button", name="Learn again").click()
+    page.get_by_text("The studio learns from Bob again.").wait_for()
+    [event] = ratings.export_rows(studio.db, project.id)
+    assert event["usable"]

@@ -52,11 +52,13 @@ def rate(
     return ratings.record(db, RatingIn(event_id or new_id(), group.id, rater, "best", judgement))
 
 
-def judge(db: Database, group: Group, mode: str, values: list[float]) -> RatingOut:
+def judge(
+    db: Database, group: Group, mode: str, values: list[float], rater: str = "ann"
+) -> RatingOut:
     """A gesture with one value per image, in the order of their positions."""
     images = sorted(groups.images(db, group.id), key=lambda image: image.position)
     judgement = {image.id: value for image, value in zip(images, values, strict=True)}
-    return ratings.record(db, RatingIn(new_id(), group.id, "ann", mode, dict(judgement)))
+    return ratings.record(db, RatingIn(new_id(), group.id, rater, mode, dict(judgement)))
 
 
 def skip(db: Database, group: Group, rater: str = "ann") -> RatingOut:

@@ -11,7 +11,7 @@ from loop_studio.storage import groups, jobs, projects, ratings, status, updates
 from loop_studio.storage.database import Database, changed
 from loop_studio.storage.jobs import LostLease
 from loop_studio.storage.projects import RewardWeights
-from loop_studio.storage.schema import Group, Job, Rater, Update, now
+from loop_studio.storage.schema import Group, Job, Update, now
 from loop_studio.storage.updates import NewInput
 from tests.storage.studio import FILES, make_group, make_project, publish, rate, skip, start_update
 
@@ -285,15 +285,6 @@ def test_judgements_are_those_that_were_claimed_whatever_came_since(db: Database
     assert claimed == waiting
     assert [row.rewards for row in claimed] == [first.rewards, other.rewards]
     assert [row.mode for row in claimed] == ["best", "best"]
-
-
-def test_an_excluded_rater_teaches_nothing(db: Database) -> None:
-    project = make_project(db)
-    group = make_group(db, project)
-    rate(db, group)
-    with db.write() as session:
-        changed(session, update(Rater).values(excluded=True))
-    assert updates.judgements(db, [group.id]) == []
 
 
 def test_with_automatic_rewards_only_no_rating_is_needed_and_none_is_used_up(db: Database) -> None:

@@ -72,7 +72,7 @@ class TestNextGroup:
         assert second != first
         assert studio.next_group(exclude=[first, second]).status_code == 204
 
-    def test_nothing_is_served_of_the_kinds_to_come(self, studio):
+    def test_a_kind_that_there_is_none_of_is_not_replaced_by_another(self, studio):
         add_group(studio)
         assert studio.next_group(kinds="repeat,pair").status_code == 204
         assert studio.next_group(kinds="pair,group").status_code == 200

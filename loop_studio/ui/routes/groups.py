@@ -43,6 +43,7 @@ class Group(Answer):
 class JudgedImage(GroupImage):
     """A picture after judging: what made it and what it was given."""
 
+    version: int
     seed: int
     reward: float | None
     advantage: float | None
@@ -75,7 +76,8 @@ def next_group(
     kinds: Annotated[str, Query(pattern=KINDS)] = "group",
 ) -> Group | Response:
     """The next group for this rater, held for 10 minutes; the same one until it is judged."""
-    if "group" in kinds.split(",") and (shown := groups.next_for(db, id, rater, exclude or [])):
+    shown = groups.next_for(db, id, rater, exclude or [], set(kinds.split(",")))
+    if shown is not None:
         return _shown(request, shown)
     return Response(status_code=204, headers={"Retry-After": str(_retry_seconds(db, id))})
 
@@ -111,6 +113,7 @@ def _told(request: Request, group: groups.GroupDetail) -> JudgedGroup:
             "url": image_url(request, image.id),
             "width": image.width,
             "height": image.height,
+            "version": group.versions[image.id],
             "seed": image.seed,
             "reward": group.rewards[image.id],
             "advantage": group.advantages[image.id],

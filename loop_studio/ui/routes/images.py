@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
+
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
@@ -12,6 +14,8 @@ from loop_studio.ui.wire import Db, Files, Id
 router = APIRouter(tags=["images"])
 
 FOREVER = "private, max-age=31536000, immutable"
+# The file's own time and tag would tell a hidden repeat from a new group.
+_HEADERS = {"Cache-Control": FOREVER, "Last-Modified": formatdate(0, usegmt=True)}
 
 
 @router.get(
@@ -24,4 +28,4 @@ def image(db: Db, files: Files, id: Id) -> FileResponse:
     path = files.path(groups.image(db, id).key)
     if not path.is_file():
         raise NotFound("The file of this image is gone from the data folder.", "file_gone")
-    return FileResponse(path, media_type="image/png", headers={"Cache-Control": FOREVER})
+    return FileResponse(path, media_type="image/png", headers=_HEADERS | {"ETag": f'"{id}"'})

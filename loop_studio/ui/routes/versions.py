@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from loop_studio.errors import NotFound
-from loop_studio.storage import projects, schema, versions
+from loop_studio.shares import Share
+from loop_studio.storage import pairs, projects, schema, versions
 from loop_studio.storage.database import Database
+from loop_studio.ui.routes.raters import Interval, interval
 from loop_studio.ui.wire import Answer, Db, Files, Id, Nothing, Time, slug
 
 router = APIRouter(tags=["versions"])
 
 
 class Version(Answer):
-    """A published LoRA; number 0 is the untouched base."""
+    """A published LoRA; number 0 is the untouched base.
+
+    `win_rate`: in blind pairs against its parent. `awaits_pairs`: it goes live once they prefer it.
+    """
 
     id: str
     number: int
@@ -26,6 +32,8 @@ class Version(Answer):
     name: str | None
     created_at: Time
     metrics: dict[str, Any]
+    win_rate: Interval | None
+    awaits_pairs: bool
 
 
 class VersionList(Answer):
@@ -37,19 +45,15 @@ class VersionList(Answer):
 @router.get("/projects/{id}/versions")
 def list_versions(db: Db, id: Id) -> VersionList:
     """Every version of a project. `metrics.none_share` is up to date with the ratings."""
-    live = projects.get(db, id).live_version_id
-    shares = versions.none_shares(db, id)
-    told = [_answer(one, live, shares.get(one.id)) for one in versions.list(db, id)]
-    return VersionList(versions=told)
+    return VersionList(versions=_answers(db, id, versions.list(db, id)))
 
 
 @router.post("/versions/{id}/activate")
 def activate(db: Db, id: Id, nothing: Nothing) -> Version:
     """Make a version live: the next group is made by it."""
     version = versions.activate(db, id)
-    shares = versions.none_shares(db, version.project_id)
-    live = projects.get(db, version.project_id).live_version_id
-    return _answer(version, live, shares.get(version.id))
+    [answer] = _answers(db, version.project_id, [version])
+    return answer
 
 
 @router.get(
@@ -68,18 +72,26 @@ def lora(
     return FileResponse(path, media_type="application/octet-stream", filename=name)
 
 
-def _answer(version: schema.Version, live: str | None, none_share: float | None) -> Version:
-    said = {} if none_share is None else {"none_share": none_share}
-    return Version(
-        id=version.id,
-        number=version.number,
-        parent_id=version.parent_id,
-        update_id=version.update_id,
-        live=version.id == live,
-        name=version.name,
-        created_at=version.created_at,
-        metrics=version.metrics | said,
-    )
+def _answers(db: Database, project_id: str, rows: Sequence[schema.Version]) -> list[Version]:
+    live = projects.get(db, project_id).live_version_id
+    none_shares = versions.none_shares(db, project_id)
+    win_rates = pairs.win_rates(db, project_id)
+    return [
+        Version(
+            id=row.id,
+            number=row.number,
+            parent_id=row.parent_id,
+            update_id=row.update_id,
+            live=row.id == live,
+            name=row.name,
+            created_at=row.created_at,
+            metrics=row.metrics
+            | ({"none_share": none_shares[row.id]} if row.id in none_shares else {}),
+            win_rate=interval(win_rates.get(row.id, Share(0, 0))),
+            awaits_pairs=row.awaits_pairs,
+        )
+        for row in rows
+    ]
 
 
 def file_name(project: str, number: int) -> str:
