@@ -25,6 +25,7 @@ _EVENT = {
     "group_id": pa.string(),
     "prompt": pa.string(),
     "version": pa.int32(),
+    "kind": pa.string(),
     "rater": pa.string(),
     "mode": pa.string(),
     "order": pa.list_(pa.string()),

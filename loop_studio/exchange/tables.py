@@ -17,8 +17,8 @@ Row = TypeVar("Row")
 # A cell that begins like this is run as a formula by the usual spreadsheets.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 PLAIN = (
-    "event_id", "created_at", "rater", "prompt", "version", "mode", "status", "usable", "reason",
-    "elapsed_ms", "too_fast", "used_by_update_id", "project_id", "group_id", "order",
+    "event_id", "created_at", "rater", "prompt", "version", "kind", "mode", "status", "usable",
+    "reason", "elapsed_ms", "too_fast", "used_by_update_id", "project_id", "group_id", "order",
 )  # fmt: skip
 OF_EACH_IMAGE = ("image", "value", "reward")
 

@@ -40,6 +40,7 @@ class ExportedRating:
     event_id: str
     project_id: str
     group_id: str
+    kind: str  # group, repeat or pair
     prompt: str
     version: int
     rater: str
@@ -64,7 +65,7 @@ class ExportedRating:
 
 
 COLUMNS = (
-    "event_id", "project_id", "group_id", "prompt", "version", "rater", "mode", "judgement",
+    "event_id", "project_id", "group_id", "kind", "prompt", "version", "rater", "mode", "judgement",
     "order", "elapsed_ms", "too_fast", "status", "usable", "reason", "rewards",
     "used_by_update_id", "created_at",
 )  # fmt: skip
@@ -73,6 +74,7 @@ COLUMNS = (
 _FACTS = (
     *(column for column in Rating.__table__.columns if column.name not in {"content_sha256"}),
     Rater.name.label("rater"),
+    Group.kind,
     Prompt.text.label("prompt"),
     Version.number.label("version"),
 )

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage import (
+    exporting,
     groups,
     jobs,
     raters,
@@ -55,7 +56,7 @@ def test_excluding_a_rater_takes_their_signal_away_and_gives_it_back_unchanged(
     assert worths(db)[1][1] == "Kept, but not learned from: this rater is excluded."
     assert status.status(db, project.id).usable_groups == 1
     assert status.status(db, project.id).ratings == 3
-    assert len(list(ratings.export_rows(db, project.id))) == 3
+    assert len(list(exporting.rows(db, project.id))) == 3
     assert [row.rater_id for row in updates.judgements(db, [both.id, alone.id])] == [
         rater_id(db, "ann")
     ]
@@ -101,8 +102,8 @@ def test_what_an_update_has_used_stays_used_and_what_it_gives_back_is_weighed_an
     update, job = start_update(db, project)
     updates.claim_groups(db, update.id)
     exclude(db, project, "bob")
-    [row] = ratings.export_rows(db, project.id)
-    assert (row["usable"], row["used_by_update_id"]) == (True, update.id)
+    [row] = exporting.rows(db, project.id)
+    assert (row.usable, row.used_by_update_id) == (True, update.id)
     assert [one.rewards for one in updates.judgements(db, [group.id])] == [event.rewards]
     jobs.finish(db, job, "failed", "x", "It failed.")
     assert worths(db) == [(False, "Kept, but not learned from: this rater is excluded.")]

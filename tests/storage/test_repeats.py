@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from scipy.stats import binom
 
-from loop_studio.storage import groups, ratings, reliability, status
+from loop_studio.storage import exporting, groups, ratings, reliability, status
 from loop_studio.storage.database import Database
 from loop_studio.storage.groups import ShownGroup
 from loop_studio.storage.ratings import RatingIn, RatingOut
@@ -106,7 +106,7 @@ def test_a_repeat_teaches_nothing_and_is_progress_towards_nothing(db: Database) 
     assert (after.usable_groups, after.rated_groups) == (before.usable_groups, before.rated_groups)
     assert after.ready_groups == before.ready_groups
     assert after.ratings == before.ratings + 1
-    assert list(ratings.export_rows(db, project.id))[-1]["kind"] == "repeat"
+    assert list(exporting.rows(db, project.id))[-1].kind == "repeat"
     undone = ratings.undo(db, stored.event_id)
     assert undone.status == "undone"
     assert groups.next_for(db, project.id, "ann", (), ALL) == shown
