@@ -134,8 +134,8 @@ def judged(mode: str, rewards: list[float | None], status: str = "active") -> Ex
     images = [exporting.ExportedImage(str(place), "", "") for place in range(len(rewards))]
     told = {str(place): reward for place, reward in enumerate(rewards)}
     return ExportedRating(
-        1, "e", "p", "g", "group", "a fish", 0, "ann", "r", mode, told, None, None, False, status, True, "",
-        told, None, datetime.now(UTC), images,
+        1, "e", "p", "g", "group", "a fish", 0, "ann", "r", mode, told, None, None, False, status,
+        True, "", told, None, datetime.now(UTC), images,
     )  # fmt: skip
 
 
