@@ -68,4 +68,5 @@ export function showHelp(root, mode) {
   );
   root.append(box);
   box.showModal();
+  box.scrollTop = 0; // the focus is on the button at the end
 }
