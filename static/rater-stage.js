@@ -57,8 +57,9 @@ class Tile {
 
   // The push that the picture would get; null for none told.
   would(value) {
-    this.push.textContent = value == null ? "" : `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value).toFixed(2)}`;
-    this.push.dataset.way = value > 0 ? "up" : value < 0 ? "down" : "flat";
+    const sign = value > 0 ? "+" : value < 0 ? "−" : "";
+    this.push.textContent = value == null ? "" : `${sign}${Math.abs(value).toFixed(2)}`;
+    this.push.className = sign ? `would is-${value > 0 ? "up" : "down"}` : "would";
   }
 
   place(image, picture) {

@@ -35,9 +35,13 @@ def seen(page) -> tuple[str, ...]:
     """All that a person can see or hear of the group on screen, but for ids and the prompt."""
     return tuple(
         page.locator("loop-rater .tile, loop-rater .actions, loop-rater .ways").evaluate_all(
-            """nodes => nodes.map(node => node.outerHTML
-                .replaceAll(/[0-9a-f]{20}/g, "ID")
-                .replaceAll(/Picture \\d/g, "Picture N").replaceAll(/<kbd.*?<\\/kbd>/g, ""))"""
+            """nodes => nodes.map(node => {
+                const shown = node.cloneNode(true);
+                shown.querySelector(".sitting")?.remove(); // counts what was judged, of any kind
+                return shown.outerHTML
+                    .replaceAll(/[0-9a-f]{20}/g, "ID")
+                    .replaceAll(/Picture \\d/g, "Picture N").replaceAll(/<kbd.*?<\\/kbd>/g, "");
+            })"""
         )
     )
 

@@ -106,13 +106,13 @@ def test_a_rater_is_excluded_after_a_confirming_sentence_and_taken_back(studio, 
     row.get_by_text("1 rating").wait_for()
     row.get_by_role("button", name="Exclude").click()
     row.get_by_text("Nothing of Bob is deleted, but no later update learns from it.").wait_for()
-    [event] = ratings.export_rows(studio.db, project.id)
-    assert event["usable"]
+    [event] = exporting.rows(studio.db, project.id)
+    assert event.usable
     row.get_by_role("button", name="Yes, exclude").click()
     page.get_by_text("Bob is excluded.").wait_for()
-    [event] = ratings.export_rows(studio.db, project.id)
-    assert not event["usable"]
+    [event] = exporting.rows(studio.db, project.id)
+    assert not event.usable
     row.get_by_role("button", name="Learn again").click()
     page.get_by_text("The studio learns from Bob again.").wait_for()
-    [event] = ratings.export_rows(studio.db, project.id)
-    assert event["usable"]
+    [event] = exporting.rows(studio.db, project.id)
+    assert event.usable
