@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loop_studio.config import SECTIONS
-from loop_studio.storage import projects, prompts, ratings
+from loop_studio.storage import exporting, projects, prompts
 from tests.browser.studio import Studio
 from tests.storage.studio import make_group, rate
 
