@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ def run(data: Path, *, groups: int, raters: int, seconds: float, every: float) -
     """The pool, the load, and what is in the database afterwards."""
     with Studio(data, threads=1) as studio:
         project = _pool(studio, groups, raters)
-        tally = asyncio.run(_load(studio, project, raters, seconds, every))
+        load = _load(studio, project, raters, seconds, every)
+        with ThreadPoolExecutor(1) as thread:  # the caller may have an event loop of its own
+            tally = thread.submit(asyncio.run, load).result()
         kept = [row["event_id"] for row in _rows(studio, project) if row["status"] == "active"]
     return {
         "groups": groups,

@@ -83,5 +83,5 @@ def test_wrong_rewards_are_refused_before_anything_moves(folder: str) -> None:
 
 
 def test_a_folder_that_is_no_model_gets_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ModelUnusable, match="could not be loaded"):
+    with pytest.raises(ModelUnusable, match="is not a diffusers model"):
         load_policy(str(tmp_path))

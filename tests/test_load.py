@@ -20,7 +20,7 @@ def test_fifty_raters_lose_nothing_and_wait_for_nothing(tmp_path: Path) -> None:
 
 
 def test_ten_raters_at_once_lose_nothing_while_the_worker_trains(tmp_path: Path) -> None:
-    found = run(tmp_path / "data", groups=24, raters=10, seconds=12, every=1)
+    found = run(tmp_path / "data", groups=16, raters=10, seconds=10, every=1)
     assert found["judgements"] > 30, found
     assert set(found["statuses"]) <= {"200", "204"}, found  # 204: all groups are held by others
     assert (found["lost"], found["doubled"]) == (0, 0)
