@@ -84,6 +84,8 @@ def _pool(studio: Studio, groups: int, raters: int) -> str:
         "min_groups": 2,
         "max_groups_per_update": 16,
     }
+    # Or its buffer would be filled first.
+    studio.client.patch("/projects/starter", json={"archived": True}).raise_for_status()
     body = {"name": "Load", "prompts": list(STARTER_PROMPTS), "settings": settings}
     project: str = studio.post("/projects", body)["id"]
     studio.next_group(project, "the first")  # a visit has groups made
