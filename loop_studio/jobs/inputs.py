@@ -144,10 +144,7 @@ def _inputs(
         ],
         past,
     )
-    lags = {
-        version: versions.lag(bench.db, version, update.parent_id)
-        for version in {group.version_id for group in claimed}
-    }
+    lags = versions.lags(bench.db, (group.version_id for group in claimed), update.parent_id)
     return [
         NewInput(
             group_id=one.group.id,

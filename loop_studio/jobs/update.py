@@ -72,13 +72,14 @@ def _faithful(
     for row in inputs:
         rows[row.group_id].append(row)
     generator = torch.Generator().manual_seed(update.seed)
+    lags = versions.lags(bench.db, (group.version_id for group in claimed), update.parent_id)
     kept, lost = [], []
     for step, group in enumerate(sorted(claimed, key=lambda group: group.version_id)):
         bench.between(job, "checking", step, len(claimed))
         try:
             candidate = _judged_group(bench, group, rows[group.id])
             stale = _check_replay(bench, project, config, update, group, candidate, generator)
-            updates.record_lateness(bench.db, update, group, stale)
+            updates.record_lateness(bench.db, update, group, lags[group.version_id], stale)
             kept.append(candidate)
         except (Unfaithful, NotFound) as error:
             log.warning("group %s is excluded: %s", group.id, error.detail)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from loop_studio.storage import versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.schema import Group, Update, UpdateGroup
 
@@ -21,9 +20,8 @@ class Lateness:
     staleness: float = 0.0  # the largest KL between the two, nats per denoising step
 
 
-def record_lateness(db: Database, update: Update, group: Group, staleness: float) -> None:
+def record_lateness(db: Database, update: Update, group: Group, lag: int, staleness: float) -> None:
     """Write down how late a group came; what an update that was resumed has written stays."""
-    lag = versions.lag(db, group.version_id, update.parent_id)
     with db.write() as session:
         if session.get(UpdateGroup, (update.id, group.id)) is None:
             session.add(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import func, select
@@ -75,12 +75,12 @@ def set_metrics(db: Database, version_id: str, metrics: Mapping[str, Any]) -> No
         version.metrics = {**version.metrics, **metrics}
 
 
-def lag(db: Database, from_version: str, to_version: str | None) -> int:
-    """Updates between two versions of a project, along the tree."""
+def lags(db: Database, from_versions: Iterable[str], to_version: str | None) -> dict[str, int]:
+    """Updates between each of some versions and another of their project, along the tree."""
     with db.read() as session:
-        start = found(session, Version, from_version)
         end = found(session, Version, to_version or "")
-        return Tree(session, start.project_id).distance(start.id, end.id)
+        tree = Tree(session, end.project_id)
+        return {start: tree.distance(start, end.id) for start in set(from_versions)}
 
 
 def none_shares(db: Database, project_id: str) -> dict[str, float]:

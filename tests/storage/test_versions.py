@@ -45,7 +45,7 @@ def test_activation_is_repeatable_and_grows_a_tree(db: Database) -> None:
     third = next_version(db, project)
     assert third.parent_id == first.id
     lags = {
-        (one, other): versions.lag(db, one.id, other.id)
+        (one, other): versions.lags(db, [one.id], other.id)[one.id]
         for one, other in ((base, base), (base, third), (third, base), (second, third))
     }
     assert list(lags.values()) == [0, 2, 2, 2]
