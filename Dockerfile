@@ -1,7 +1,7 @@
 # CPU:  docker build -t loop-studio:cpu .
 # GPU:  docker build -t loop-studio:cuda --build-arg TORCH=cuda .     (the wheels bundle CUDA)
 # Add --build-arg EXTRA='psycopg[binary]==3.3.9' for a PostgreSQL database.
-ARG BASE=python:3.11-slim
+ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 ARG TORCH=cpu
 ARG EXTRA=
@@ -18,7 +18,8 @@ COPY requirements.txt ./
 COPY .ci/install .ci/
 RUN python3 -m venv /opt/venv \
     && .ci/install python "$TORCH" requirements.txt \
-    && if [ -n "$EXTRA" ]; then python -m pip install -q "$EXTRA"; fi
+    && if [ -n "$EXTRA" ]; then python -m pip install -q "$EXTRA"; fi \
+    && { python -m compileall -q -j 0 /opt/venv/lib || true; }  # its user may write nothing there
 
 COPY LICENSE app.py ./
 COPY loop_studio loop_studio
@@ -45,8 +46,9 @@ ENV LOOP_STUDIO_DATA=/data \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 EXPOSE 7860
 
-# The first SIGTERM lets a running update write what it has; give it time (compose.yaml does).
+# The first SIGTERM lets the worker finish its step and write; give it time (compose.yaml does).
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD ["python", "-c", \
-    "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['LOOP_STUDIO_PORT'] + '/healthz', timeout=4)"]
+# Healthy means: the database is at head, a worker beats, and its accelerator computes.
+HEALTHCHECK --interval=30s --timeout=5s --start-period=180s CMD ["python", "-c", \
+    "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ['LOOP_STUDIO_PORT'] + '/healthz?require=worker', timeout=4)"]
 ENTRYPOINT ["tini", "--", "python", "app.py"]

@@ -57,16 +57,14 @@ postgresql: $(DEV_READY)
 	TEST_POSTGRESQL='$(SERVER)' $(TEST_THREADS) $(BIN)/python -m pytest tests/storage $(ARGS)
 
 soak: $(DEV_READY)
+	.ci/nginx
 	$(WITH_BROWSER) $(TEST_THREADS) $(BIN)/python -m pytest -m soak $(ARGS)
 
 bench: $(DEV_READY)
 	$(WITH_BROWSER) $(BIN)/python -m benchmarks.run $(ARGS)
 
 audit: $(DEV_READY)
-	$(BIN)/python -m pip check
-	test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
-		$(VENV)/audit/bin/python -m pip install -q pip-audit; }
-	$(VENV)/audit/bin/pip-audit --no-deps --disable-pip -r requirements.txt -r requirements-dev.txt
+	.ci/audit $(BIN)/python $(VENV)/audit
 
 setup: $(DEV_READY)
 

@@ -40,7 +40,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.set_default_timeout(120_000)
-        with Studio(Path(folder) / "keys") as studio:
+        with Studio(Path(folder) / "keys", starter=True) as studio:
             for name, waits in _keys(page, studio, chosen.presses).items():
                 _print(name, waits)
         starts = [
@@ -112,7 +112,7 @@ def _arrive(page: Page, studio: Studio) -> None:
 def _first_group_s(page: Page, data: Path) -> float:
     """Seconds from the command to the first group on screen; nothing is made beforehand."""
     started = time.monotonic()
-    with Studio(data) as studio:
+    with Studio(data, starter=True) as studio:
         _arrive(page, studio)
         return time.monotonic() - started
 

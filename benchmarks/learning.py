@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.studio import Studio
 from loop_studio.config import ProjectConfig
+from loop_studio.pixels import diversity
 from loop_studio.starter import eye, referee
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 from loop_studio.starter.prompts import EVALUATION_PROMPTS, STARTER_PROMPTS
@@ -178,17 +179,6 @@ def accuracy(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> dict[str, f
         name: float(np.mean([right for right in found if right is not None]))
         for name, found in named.items()
     }
-
-
-def diversity(pictures: NDArray[np.uint8], prompts: Sequence[str]) -> float:
-    """Mean root-mean-square distance between two pictures of one prompt, in [0, 1]."""
-    distances = []
-    for name in dict.fromkeys(prompts):
-        own = pictures[[p == name for p in prompts]].astype(float) / 255
-        for i in range(len(own)):
-            for j in range(i):
-                distances.append(np.sqrt(np.mean((own[i] - own[j]) ** 2)))
-    return float(np.mean(distances))
 
 
 @dataclass(frozen=True)

@@ -17,22 +17,50 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from loop_studio.settings import STARTER, Settings
+from loop_studio.starter.prompts import STARTER_PROMPTS
+from loop_studio.storage import projects
+from loop_studio.storage.database import Database
+from loop_studio.storage.migration import migrate
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 class Studio:
-    """`python app.py` on a data folder of its own; a context manager that stops it again."""
+    """`python app.py` on a data folder of its own; a context manager that stops it again.
 
-    def __init__(self, data: Path, threads: int = 2, port: int | None = None) -> None:
+    Without `starter` the project of a first start is archived before any worker sees it.
+    """
+
+    command: tuple[str, ...] = ()  # the part of the studio that answers; the whole if empty
+
+    def __init__(
+        self, data: Path, threads: int = 2, port: int | None = None, *, starter: bool = False
+    ) -> None:
         self.data = data
         self.port = port or _free_port()
+        self.starter = starter
         self._threads = str(threads)
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v1", timeout=60.0)
 
     def __enter__(self) -> Studio:
         """Start it and wait until the worker is ready."""
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py"],
+        if not self.starter:
+            archive_starter(self.data)
+        self.process = self.start(*self.command)
+        self.wait(lambda: "status" in self.health(), 180)
+        self.wait(lambda: self.health()["worker"]["state"] in {"ready", "busy"}, 180)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it as a person would, and wait."""
+        stop(self.process)
+        self.client.close()
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """The studio, or a part of it, as a process."""
+        return subprocess.Popen(
+            [sys.executable, "app.py", *command],
             cwd=ROOT,
             env={
                 **os.environ,
@@ -41,17 +69,6 @@ class Studio:
                 "OMP_NUM_THREADS": self._threads,
             },
         )
-        self.wait(lambda: self.health()["worker"]["state"] in {"ready", "busy"}, 180)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop it as a person would, and wait."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(70)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-        self.client.close()
 
     def health(self) -> dict[str, Any]:
         """`GET /healthz`, or a worker of state none while nothing answers."""
@@ -129,6 +146,25 @@ class Studio:
     def _picture(self, url: str) -> NDArray[np.uint8]:
         answer = self.client.get(f"http://127.0.0.1:{self.port}{url}").raise_for_status()
         return np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
+
+
+def archive_starter(data: Path) -> None:
+    """Make the project of a first start, archived: a worker may be ready long before the pages."""
+    settings = Settings(data=data)
+    migrate(settings)
+    db = Database(settings.resolved_database_url)
+    projects.ensure_starter(db, STARTER, [(text, []) for text in STARTER_PROMPTS])
+    projects.change(db, projects.STARTER_ID, archived=True)
+    db.dispose()
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a process as a person would, and wait."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(70)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def _free_port() -> int:

@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
+from loop_studio.content import ContentRule
 from loop_studio.errors import Invalid
 from loop_studio.estimators import SINGLE_STEP, Estimator
+from loop_studio.guard import LIMITS, GuardLimits
+from loop_studio.setting_fields import SettingField, read_field
+from loop_studio.timetable import is_quiet, time_zones
 
 TrainedSteps = Literal["all", "high_noise", "random"]
 StepWeights = Literal["alike", "noise"]
@@ -22,14 +27,28 @@ GuidanceGradient = Literal["both", "conditional"]
 LoraTargets = Literal["attention", "all"]
 Mode = Literal["best", "stars", "good", "rank"]
 Precision = Literal["float32", "float16", "bfloat16"]
-Kind = Literal["integer", "number", "choice", "yes_no"]
 Promotion = Literal["always", "pairs"]
 
 HIGHEST_RANK = 256
 
 
+def _known_zone(name: str) -> str:
+    if name not in time_zones():
+        raise ValueError(name)
+    return name
+
+
+TimeOfDay = Annotated[
+    str,
+    Field(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        json_schema_extra={"range": "a time from 00:00 to 23:59"},
+    ),
+]
+
+
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class ProjectConfig:
+class ProjectConfig(GuardLimits, ContentRule):
     """Everything about a project that changes what is generated, rated or learned.
 
     `SECTIONS` below names the groups in which the settings page shows the fields.
@@ -94,6 +113,22 @@ class ProjectConfig:
             "the version it came from"
         ),
     ] = "always"
+    time_zone: Annotated[
+        str,
+        AfterValidator(_known_zone),
+        Field(
+            description="time zone of schedules and quiet hours",
+            json_schema_extra={"range": "a time zone such as Europe/Berlin"},
+        ),
+    ] = "UTC"
+    quiet_from: Annotated[
+        TimeOfDay | None,
+        Field(
+            description="quiet hours begin: no update starts by itself and no groups are made "
+            "ahead; what is asked for by hand is done"
+        ),
+    ] = None
+    quiet_until: Annotated[TimeOfDay | None, Field(description="quiet hours end")] = None
 
     # Learning
     estimator: Annotated[
@@ -192,6 +227,8 @@ class ProjectConfig:
             raise Invalid(
                 "promotion by pairs needs pairs: set pair_share above 0, for example to 0.2."
             )
+        if (config.quiet_from is None) != (config.quiet_until is None):
+            raise Invalid("quiet_from and quiet_until go together: set both, or leave both empty.")
         return config
 
     @classmethod
@@ -207,6 +244,10 @@ class ProjectConfig:
         """JSON values of every field."""
         return asdict(self)
 
+    def is_quiet(self, moment: datetime) -> bool:
+        """Whether nothing starts by itself at that moment."""
+        return is_quiet(moment, self.quiet_from, self.quiet_until, self.time_zone)
+
     def generation(self) -> dict[str, Any]:
         """The values that a group was sampled with: a change retires unjudged groups."""
         return {name: getattr(self, name) for name in SECTIONS["Generation"]}
@@ -216,6 +257,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Generation": ("group_size", "num_inference_steps", "guidance_scale", "eta", "precision"),
     "Rating": ("default_mode", "overlap", "buffer_groups", "repeat_share", "pair_share"),
     "Updates": ("min_groups", "auto_update_groups", "max_groups_per_update", "promotion"),
+    "Times": ("time_zone", "quiet_from", "quiet_until"),
     "Learning": (
         "estimator",
         "learning_rate",
@@ -235,53 +277,17 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "lora_alpha",
         "lora_targets",
     ),
+    "Guard": LIMITS,
+    "Content": ("content",),
 }
 
 _ADAPTER = TypeAdapter(ProjectConfig)
 _PROPERTIES: dict[str, dict[str, Any]] = _ADAPTER.json_schema()["properties"]
 
 
-@dataclass(frozen=True)
-class SettingField:
-    """One setting as a form shows it."""
-
-    name: str
-    kind: Kind
-    description: str
-    range: str
-    default: Any
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-
-
 def setting_field(name: str) -> SettingField:
     """The form field of one setting, read from the dataclass above."""
-    schema = _PROPERTIES[name]
-    kind, choices, wanted = _kind(schema)
-    return SettingField(
-        name=name,
-        kind=kind,
-        description=schema["description"],
-        range=wanted,
-        default=schema["default"],
-        choices=choices,
-        optional="anyOf" in schema,
-    )
-
-
-def _kind(schema: Mapping[str, Any]) -> tuple[Kind, tuple[str, ...], str]:
-    if "anyOf" in schema:
-        kind, choices, wanted = _kind(schema["anyOf"][0])
-        return kind, choices, f"{wanted}, or empty"
-    if "enum" in schema:
-        return "choice", tuple(schema["enum"]), "one of " + ", ".join(schema["enum"])
-    if schema["type"] == "boolean":
-        return "yes_no", (), "true or false"
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    after = "above " if "exclusiveMinimum" in schema else ""
-    if schema["type"] == "integer":
-        return "integer", (), f"a whole number from {low} to {schema['maximum']}"
-    return "number", (), f"a number from {after}{low:g} to {schema['maximum']:g}"
+    return read_field(name, _PROPERTIES[name])
 
 
 def _sentence(error: ValidationError) -> str:

@@ -6,12 +6,15 @@
     |  |- NotFound        404  no such thing
     |  |- Forbidden       403  this caller may not see it
     |  |- Conflict        409  the state forbids it now
+    |  |- TooSlow         408  a body that does not arrive
+    |  |- Gone            410  it was there, and is no more
     |  |- TooLarge        413  more than is taken at once
     |  `- Unsupported     415  content of another type
     `- Unready            the studio itself cannot go on
        |- ModelUnusable        a model folder that is missing, truncated or of another kind
        |- DataFolderUnusable   not writable, in use by another studio, full, or newer than the code
-       `- Unfaithful           a stored trajectory does not replay under its own version
+       |- Unfaithful           a stored trajectory does not replay under its own version
+       `- RewardFailed         a reward gave no scores that can be used
 
 Raised anywhere; caught at two borders only: the web server's handler and the worker's job loop.
 """
@@ -74,6 +77,20 @@ class Conflict(Refused):
         self.extra = extra
 
 
+class TooSlow(Refused):
+    """The body of a request came too slowly to wait for its end."""
+
+    code = "too_slow"
+    status = 408
+
+
+class Gone(Refused):
+    """A link that has run out, was used, or was withdrawn."""
+
+    code = "gone"
+    status = 410
+
+
 class TooLarge(Refused):
     """More bytes than are taken."""
 
@@ -111,3 +128,16 @@ class Unfaithful(Unready):
     """Stored trajectories do not replay to the log_prob they were stored with."""
 
     code = "unfaithful_replay"
+
+
+class RewardFailed(Unready):
+    """A reward is not to be had, failed, took too long, or gave what are no scores.
+
+    `lasting`: it will fail for the next pictures too, until someone mends it.
+    """
+
+    code = "reward_failed"
+
+    def __init__(self, detail: str, code: str | None = None, *, lasting: bool = True) -> None:
+        super().__init__(detail, code)
+        self.lasting = lasting

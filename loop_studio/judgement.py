@@ -16,7 +16,10 @@ from loop_studio.errors import Invalid
 
 Gesture = Literal["best", "stars", "good", "rank", "pair", "skip"]
 MAPPING_VERSION = 1
-RELATIVE: frozenset[str] = frozenset({"best", "rank", "pair"})
+LEARNED = "learned"  # the source whose scores say how people are expected to judge
+LEARNED_FROM = 8  # judged groups, before anything is learned
+LEARNED_BAR = 0.55  # of the pairs in unseen groups that it must order rightly; chance is 0.5
+RELATIVE: frozenset[str] = frozenset({"best", "rank", "pair", "group_score"})
 
 _ALLOWED: dict[str, tuple[frozenset[float], str]] = {
     "best": (frozenset({0.0, 0.5, 1.0}), "1 (chosen), 0.5 (also good) or 0 (not)"),
@@ -125,9 +128,21 @@ def derive(mode: str, judgement: Mapping[str, float | None], images: Sequence[st
 def advantages(mode: str, rewards: Sequence[float]) -> list[float]:
     """Advantages of one judgement: group-centred for relative gestures, else leave-one-out.
 
-    `mode` is a gesture, or `score` for an automatic source (pointwise).
+    `mode` is a gesture, or `score` for an automatic source; `group_score` where that source sees
+    the whole group.
     """
     return group_centred(rewards) if mode in RELATIVE else leave_one_out(rewards)
+
+
+def too_few_to_learn(groups: int) -> str:
+    """Why no reward is learned from so many judged groups; empty if there are enough."""
+    more = LEARNED_FROM - groups
+    if more <= 0:
+        return ""
+    words = "group" if more == 1 else "groups"
+    return (
+        f"A reward is learned from {LEARNED_FROM} judged groups or more: judge {more} more {words}."
+    )
 
 
 def _rewards(mode: str, judged: Mapping[str, float]) -> dict[str, float]:

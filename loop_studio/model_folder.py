@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from loop_studio.settings import STARTER
+
 _SINGLE = ("unet", "vae", "text_encoder")
 FAMILIES: dict[str, tuple[str, ...]] = {
     "StableDiffusionPipeline": _SINGLE,
     "StableDiffusionXLPipeline": (*_SINGLE, "text_encoder_2"),
 }
 """Kinds of models that train, by diffusers' own names, and the parts of each with weights."""
+CHECKER = "safety_checker"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _HUB_ID = re.compile(rf"{_NAME}/{_NAME}(@(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._/-]{{0,199}})?")
 _HEADER_LENGTH = 8  # bytes before a safetensors header
@@ -31,6 +34,11 @@ def kind(model: str) -> Literal["folder", "hub", "unknown"]:
     if _is_folder(model):
         return "folder"
     return "hub" if _HUB_ID.fullmatch(model) else "unknown"
+
+
+def is_path(model: str) -> bool:
+    """Whether a name that is not the starter's is no hub id, and so can only be a path."""
+    return model != STARTER and kind(model) != "hub"
 
 
 def fault(folder: Path) -> str | None:
@@ -50,6 +58,22 @@ def fault(folder: Path) -> str | None:
             f"kinds {' and '.join(FAMILIES)}."
         )
     return _part_fault(folder, parts)
+
+
+def has_checker(folder: Path) -> bool:
+    """Whether a whole folder brings a safety checker of diffusers' own kind."""
+    named = (read_json(folder / "model_index.json") or {}).get(CHECKER)
+    return isinstance(named, list) and named[-1:] == ["StableDiffusionSafetyChecker"]
+
+
+def checker_fault(folder: Path) -> str | None:
+    """What is wrong with the safety checker that a folder brings; None if it is whole, or none."""
+    if not has_checker(folder):
+        return None
+    for name in (f"{CHECKER}/config.json", "feature_extractor/preprocessor_config.json"):
+        if read_json(folder / name) is None:
+            return f"The safety checker of {folder} is incomplete: {name} is missing or damaged."
+    return _weights_fault(folder / CHECKER, _stem(CHECKER))
 
 
 def parts(folder: Path) -> tuple[str, ...]:
@@ -94,7 +118,8 @@ def _part_fault(folder: Path, parts: Sequence[str]) -> str | None:
 
 def _stem(part: str) -> str:
     """How transformers, or diffusers, name a part's weights."""
-    return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
+    is_transformer = part.startswith("text_encoder") or part == CHECKER
+    return "model" if is_transformer else "diffusion_pytorch_model"
 
 
 def has_tokenizer(folder: Path, name: str = "tokenizer") -> bool:

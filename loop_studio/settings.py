@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from loop_studio.errors import Invalid
 
 STARTER = "starter"
+GIB = 2**30
 Attention = Literal["auto", "xformers"]
+LogFormat = Literal["plain", "json"]
 
 # Of a process that computes on the CPU, unless the environment already says otherwise.
 TUNING = {
@@ -48,15 +51,46 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="names beside loopback that browsers may use, separated by commas"
     )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("127.0.0.1", "::1"),
+        description="addresses or networks of proxies whose X-Forwarded-* headers are believed",
+    )
+    reward_functions: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="rewards of your own, module:function, separated by commas"
+    )
+    judge_url: str = Field("", description="OpenAI-compatible endpoint of the reward judge")
+    judge_key: SecretStr | None = Field(None, description="its key; sent to judge_url alone")
+    quota_gib: float | None = Field(
+        None, gt=0, description="GiB that the data may take; no limit if unset"
+    )
+    free_gib: float = Field(1.0, ge=0, description="GiB of free disk below which no group is made")
+    backups: Path | None = Field(None, description="folder of the backups; data/backups if unset")
+    backups_kept: int = Field(
+        7, ge=0, le=1000, description="nightly backups that are kept; 0 makes none"
+    )
+    log_format: LogFormat = Field("plain", description="plain lines, or json: one object per line")
+    metrics_token: SecretStr | None = Field(None, description="bearer token for /metrics alone")
+    metrics_token_file: Path | None = Field(None, description="file that holds that token")
     hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")
     hf_token_file: Path | None = Field(None, validation_alias="HF_TOKEN_FILE")
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "trusted_proxies", "reward_functions", mode="before")
     @classmethod
-    def _split_hosts(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(host.strip() for host in value.split(",") if host.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in entries:
+            try:
+                ipaddress.ip_network(entry, strict=False)
+            except ValueError:
+                what = "no address or network such as 172.18.0.0/16"
+                raise ValueError(f"{entry!r} is {what}") from None
+        return entries
 
     @cached_property
     def credential(self) -> str | None:
@@ -67,6 +101,16 @@ class Settings(BaseSettings):
     def hub_token(self) -> str | None:
         """Token for gated models on the hub, or None."""
         return _secret(self.hf_token, self.hf_token_file)
+
+    @cached_property
+    def scraper_token(self) -> str | None:
+        """What a metrics scraper sends as its bearer token, or None."""
+        return _secret(self.metrics_token, self.metrics_token_file)
+
+    @property
+    def judge_secret(self) -> str | None:
+        """Key of the judge's endpoint, or None."""
+        return _secret(self.judge_key, None)
 
     @property
     def resolved_database_url(self) -> str:
@@ -81,6 +125,7 @@ class Settings(BaseSettings):
             "LOOP_STUDIO_DATA": str(self.data.absolute()),
             "LOOP_STUDIO_DATABASE_URL": self.resolved_database_url,
             "LOOP_STUDIO_DEVICE": self.device or "",
+            "LOOP_STUDIO_LOG_FORMAT": self.log_format,
             "HF_TOKEN": self.hub_token or "",
             "TRANSFORMERS_VERBOSITY": "error",
             "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -90,6 +135,36 @@ class Settings(BaseSettings):
     def files(self) -> Path:
         """Folder of the local file store."""
         return self.data / "files"
+
+    @property
+    def backup_folder(self) -> Path:
+        """Where backups lie."""
+        return self.backups or self.data / "backups"
+
+    @property
+    def quota_bytes(self) -> int | None:
+        """What the data may take, in bytes; None without a limit."""
+        return None if self.quota_gib is None else round(self.quota_gib * GIB)
+
+    @property
+    def reward_weights(self) -> Path:
+        """Folder for weights of rewards that are put there by hand."""
+        return self.data / "rewards"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only this machine's own people reach the pages: they can run programs anyway."""
+        return is_loopback(self.host) and not self.allowed_hosts
+
+
+def is_loopback(name: str) -> bool:
+    """Whether a host name or address can only be this machine."""
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _secret(value: SecretStr | None, file: Path | None) -> str | None:

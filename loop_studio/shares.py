@@ -1,10 +1,11 @@
-"""Shares with intervals, as the pages and the model card show them."""
+"""Shares and means with intervals, as the pages and the model card show them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, sqrt
+from statistics import fmean, stdev
 
 
 @dataclass(frozen=True)
@@ -25,15 +26,15 @@ class Share:
         """0 to 1; 0 of 0 is 0."""
         return self.hits / self.total if self.total else 0.0
 
-    def interval(self) -> tuple[float, float]:
-        """Wilson's score interval at 95 %, 0 to 1, by scipy; halves lie between whole hits."""
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Wilson's score interval, 0 to 1, by scipy; halves lie between whole hits."""
         if self.total == 0:
             return 0.0, 1.0
         whole = floor(self.hits)
         part = self.hits - whole
-        low, high = _wilson(whole, self.total)
+        low, high = _wilson(whole, self.total, level)
         if part:
-            next_low, next_high = _wilson(whole + 1, self.total)
+            next_low, next_high = _wilson(whole + 1, self.total, level)
             low, high = low + part * (next_low - low), high + part * (next_high - high)
         return low, high
 
@@ -42,8 +43,31 @@ class Share:
         return f"{100 * self.value:.1f} % ({100 * low:.1f} to {100 * high:.1f}, n = {self.total})"
 
 
-def _wilson(hits: int, total: int) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Mean:
+    """A mean of `n` observations with their standard deviation."""
+
+    value: float
+    sd: float
+    n: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Mean:
+        """The mean of one observation or more."""
+        return cls(fmean(values), stdev(values) if len(values) > 1 else 0.0, len(values))
+
+    def interval(self) -> tuple[float, float] | None:
+        """Student's t interval at 95 %; None from a single observation."""
+        if self.n < 2:
+            return None
+        from scipy.special import stdtrit  # noqa: PLC0415  (as below)
+
+        half = float(stdtrit(self.n - 1, 0.975)) * self.sd / sqrt(self.n)
+        return self.value - half, self.value + half
+
+
+def _wilson(hits: int, total: int, level: float) -> tuple[float, float]:
     from scipy.stats import binomtest  # noqa: PLC0415  (a second to load: no start waits for it)
 
-    interval = binomtest(hits, total).proportion_ci(method="wilson")
+    interval = binomtest(hits, total).proportion_ci(level, method="wilson")
     return float(interval.low), float(interval.high)

@@ -3,12 +3,17 @@
 export const ROOT = new URL("../", import.meta.url);
 export const API = new URL("api/v1/", ROOT);
 
+// In the address, in words, and the least role that may open it.
 export const PAGES = [
-  ["rate", "Rate"],
-  ["history", "History"],
-  ["train", "Train"],
-  ["versions", "Versions"],
-  ["settings", "Settings"],
+  ["rate", "Rate", "rater"],
+  ["history", "History", "rater"],
+  ["train", "Train", "trainer"],
+  ["versions", "Versions", "trainer"],
+  ["playground", "Playground", "trainer"],
+  ["rewards", "Rewards", "trainer"],
+  ["settings", "Settings", "trainer"],
+  ["status", "Status", "trainer"],
+  ["people", "People", "administrator"],
 ];
 
 const KEEP = `loop:${ROOT.pathname}:`; // two studios on one host keep apart

@@ -44,11 +44,12 @@ function watchRelease(response) {
 }
 
 // `body` goes as JSON, `file` (a Blob or text) as its own bytes, said to be of `type`.
-async function answer(method, path, { body, file, type = "application/octet-stream", timeout = 20_000 } = {}) {
+async function answer(method, path, { body, file, type = "application/octet-stream", timeout = 20_000, keepalive = false } = {}) {
   const kind = file !== undefined ? type : body === undefined ? null : "application/json";
   try {
     return await fetch(new URL(path, API), {
       method,
+      keepalive,
       cache: "no-store",
       headers: kind ? { "Content-Type": kind } : {},
       body: file ?? (body === undefined ? undefined : JSON.stringify(body)),
@@ -70,7 +71,7 @@ export async function request(method, path, { onEmpty, ...options } = {}) {
     return null;
   }
   const body = await response.json().catch(() => ({}));
-  if (response.status === 401) {
+  if (response.status === 401 && body.code === "sign_in_required") {
     window.dispatchEvent(new Event("loop-signed-out"));
     throw new ApiError(401, { ...body, detail: "You are signed out." }, null);
   }
@@ -82,6 +83,7 @@ export const get = (path, options) => request("GET", path, options);
 export const post = (path, body, options) => request("POST", path, { body: body ?? {}, ...options });
 export const put = (path, body) => request("PUT", path, { body });
 export const patch = (path, body) => request("PATCH", path, { body });
+export const remove = (path, body) => request("DELETE", path, { body });
 
 // A picture's address; `url` of the API is root-relative and already holds the sub-path.
 export const picture = (image) => new URL(image.url, ROOT).href;

@@ -1,6 +1,6 @@
 // A closer look: one picture as large as the screen allows, or two side by side.
-import { picture } from "./api.js";
 import { h, icon, key } from "./element.js";
+import { shown } from "./veil.js";
 
 const WHOLE_PIXELS = 128; // pictures up to this side are enlarged without smoothing
 
@@ -34,17 +34,17 @@ class Closer {
   }
 
   #show() {
-    const shown = [this.#at, this.#beside].filter((index) => index !== null);
-    this.views.replaceChildren(...shown.map((index) => this.#view(index)));
-    this.views.dataset.count = shown.length;
-    const names = shown.map((index) => index + 1).join(" beside ");
+    const chosen = [this.#at, this.#beside].filter((index) => index !== null);
+    this.views.replaceChildren(...chosen.map((index) => this.#view(index)));
+    this.views.dataset.count = chosen.length;
+    const names = chosen.map((index) => index + 1).join(" beside ");
     this.words.textContent = `Picture ${names} of ${this.group.images.length}`;
   }
 
   #view(index) {
     const image = this.group.images[index];
     const small = Math.max(image.width, image.height) <= WHOLE_PIXELS;
-    const node = h("img", { src: picture(image), alt: `Picture ${index + 1}`, class: small ? "is-small" : "" });
+    const node = shown(image, { alt: `Picture ${index + 1}`, class: small ? "is-small" : "" });
     return h("figure", {}, node, h("figcaption", {}, key(index + 1)));
   }
 

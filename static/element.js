@@ -47,7 +47,10 @@ const ICONS = {
   heart: "M12 20C5 15 4 11 4 9a4 4 0 0 1 8-1 4 4 0 0 1 8 1c0 2-1 6-8 11z",
   note: "M5 5h14v10l-4 4H5zM8.5 9h7M8.5 13h4",
   guide: "M6 4h12v16H6zM9 8h6M9 12h6M9 16h3",
+  report: "M12 4l9 16H3zM12 10v5M12 17.4v.1",
+  folder: "M4 6h6l2 2h8v11H4z",
   chevron: "M7 10l5 5 5-5",
+  person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8M4.5 20c.8-4 3.6-6 7.5-6s6.7 2 7.5 6",
 };
 
 export function icon(name) {
@@ -93,12 +96,26 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.round((whole % 3600) / 60)} min`;
 }
 
+export function bytes(count) {
+  if (count == null) return "";
+  const mega = count / 1e6;
+  return mega < 1000 ? `${Math.round(mega)} MB` : `${(mega / 1000).toFixed(1)} GB`;
+}
+
 export function moment(text) {
   if (!text) return "";
   const date = new Date(text);
   const today = new Date().toDateString() === date.toDateString();
   const time = { hour: "2-digit", minute: "2-digit" };
   return date.toLocaleString(undefined, today ? time : { day: "numeric", month: "short", ...time });
+}
+
+const UNITS = ["bytes", "kB", "MB", "GB", "TB"];
+
+export function fileSize(bytes) {
+  const step = Math.min(UNITS.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  const value = bytes / 1000 ** step;
+  return `${step && value < 10 ? value.toFixed(1) : Math.round(value)} ${UNITS[step]}`;
 }
 
 export const plural = (n, one, many = `${one}s`) => `${n} ${n === 1 ? one : many}`;

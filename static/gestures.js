@@ -18,6 +18,11 @@ class Gesture {
     return this.marks.get(id) ?? "";
   }
 
+  // The same in words, for those who hear it.
+  told(id) {
+    return this.marks.get(id) ?? "not marked";
+  }
+
   // Take back the last mark; false when there is none.
   back() {
     const last = [...this.marks.keys()].at(-1);
@@ -46,7 +51,12 @@ class Gesture {
 class Best extends Gesture {
   static words = "Best of the group";
   static help = "A number picks the best and moves on. Shift and a number marks others as also good before that.";
-  static marksAlso = true;
+  static also = { words: "Also good", told: (n) => `Picture ${n} is also good` };
+  static isHeld = true; // a long press marks it too
+
+  told(id) {
+    return this.marks.has(id) ? "also good" : "not marked";
+  }
 
   press(id) {
     return { ...forAll(this.ids, 0), ...Object.fromEntries(this.#also()), [id]: 1 };
@@ -83,6 +93,10 @@ class Stars extends Gesture {
 
   #chosen = null;
 
+  told(id) {
+    return this.marks.has(id) ? `${this.marks.get(id)} of 5 stars` : "the next number rates it";
+  }
+
   // The picture that the next number rates.
   get focus() {
     return this.#chosen ?? this.ids.find((id) => !this.marks.has(id)) ?? null;
@@ -109,6 +123,7 @@ class Good extends Gesture {
   static words = "Good or not";
   static help = "A number marks a picture as good or takes the mark back; Enter sends.";
   static sends = true;
+  static marksMany = true;
 
   press(id) {
     if (!this.marks.delete(id)) this.marks.set(id, "good");
@@ -128,34 +143,63 @@ class Good extends Gesture {
   }
 }
 
-// Best first; the last place fills itself. Enter leaves the rest tied behind.
+// Places from 1, the best, by numbers or by drag; pictures of one place are tied. A number that
+// leaves one picture over sends: that one comes last. Enter leaves all that are over tied behind.
 class Rank extends Gesture {
   static words = "Ranking";
   static steps = true;
-  static help = "Number the pictures from best to worst; Enter leaves the rest tied.";
+  static help =
+    "Number the pictures from best to worst, or drag them to their places. Shift ties one with the one before; Enter leaves the rest tied.";
   static sends = true;
+  static marksMany = true;
+  static also = { words: "Tie", told: (n) => `Tie picture ${n} with the one before` };
+  static hasPlaces = true;
 
-  mark(id) {
-    const place = [...this.marks.keys()].indexOf(id);
-    return place < 0 ? "" : String(place + 1);
+  told(id) {
+    return this.marks.has(id) ? `place ${this.marks.get(id)}` : "no place yet";
   }
 
   press(id) {
-    if (!this.marks.delete(id)) this.marks.set(id, true);
-    return this.marks.size >= this.ids.length - 1 ? this.#ranks() : null;
+    if (!this.marks.delete(id)) this.place(id, this.#free());
+    const left = this.ids.length - this.marks.size;
+    return !left || (left === 1 && this.#free() > Math.max(...this.marks.values())) ? this.finish() : null;
+  }
+
+  // Tied with the picture that was placed last.
+  pressAlso(id) {
+    const last = [...this.marks].findLast(([other]) => other !== id)?.[1] ?? 1;
+    if (this.marks.get(id) === last) this.marks.delete(id);
+    else this.place(id, last);
+    return this.marks.size === this.ids.length ? this.finish() : null;
+  }
+
+  isTied(id) {
+    const place = this.marks.get(id);
+    return place !== undefined && [...this.marks.values()].filter((other) => other === place).length > 1;
+  }
+
+  // Carried to a place; who drags goes on arranging, and sends when it is done.
+  place(id, place) {
+    this.marks.delete(id); // it is the last mark now
+    this.marks.set(id, place);
+    return null;
   }
 
   allEqual() {
     return forAll(this.ids, 1);
   }
 
+  // Places that were left empty between others count for nothing.
   finish() {
-    return this.marks.size ? this.#ranks() : null;
+    if (!this.marks.size) return null;
+    const places = [...new Set(this.marks.values())].sort((a, b) => a - b);
+    const ranked = [...this.marks].map(([id, place]) => [id, places.indexOf(place) + 1]);
+    return { ...forAll(this.ids, places.length + 1), ...Object.fromEntries(ranked) };
   }
 
-  #ranks() {
-    const ranked = [...this.marks.keys()].map((id, place) => [id, place + 1]);
-    return { ...forAll(this.ids, this.marks.size + 1), ...Object.fromEntries(ranked) };
+  #free() {
+    const taken = new Set(this.marks.values());
+    return this.ids.findIndex((_, index) => !taken.has(index + 1)) + 1;
   }
 }
 

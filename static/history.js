@@ -5,7 +5,9 @@ import { lookCloser } from "./closer.js";
 import { StudioElement, define, h, icon, moment, plural } from "./element.js";
 import { openProjectPatiently } from "./project.js";
 import { Memory } from "./rater-memory.js";
-import { askName, raterName } from "./rater-name.js";
+import { settleName } from "./rater-name.js";
+import { askReport } from "./report-picture.js";
+import { veilWithin, withheldWords } from "./veil.js";
 
 const VERDICTS = {
   preferred: "One preferred",
@@ -16,6 +18,13 @@ const VERDICTS = {
 const LIMIT = 24;
 const TYPING = 300; // ms of silence before a typed filter is asked for
 
+// Which version drew a group, or which two a pair.
+function drawnBy({ kind, version, images }) {
+  if (kind !== "pair") return `Version ${version}`;
+  const numbers = images.map((image) => image.version).sort((a, b) => b - a);
+  return numbers.includes(null) ? "A blind pair" : `A blind pair of versions ${numbers.join(" and ")}`;
+}
+
 class History extends StudioElement {
   #asked = 0;
   #oldest = null;
@@ -25,8 +34,7 @@ class History extends StudioElement {
     this.#build();
     const { project } = await openProjectPatiently((error) => this.#complain(error));
     this.project = project;
-    if (!raterName()) await askName(this.root, { must: true });
-    this.rater = raterName();
+    this.rater = await settleName(this.root);
     this.heading.textContent = `Judged by ${this.rater}`;
     this.#showVersions();
     await this.#ask();
@@ -113,7 +121,7 @@ class History extends StudioElement {
     });
     const write = h("button", { type: "button", class: "button", onclick: () => this.#writeNote(group, note) }, icon("note"), "Note");
     const again = h("button", { type: "button", class: "button", onclick: () => this.#judgeAgain(group) }, icon("undo"), "Judge again");
-    const facts = [`Version ${group.version}`, VERDICTS[group.verdict], moment(group.created_at)];
+    const facts = [drawnBy(group), VERDICTS[group.verdict], moment(group.created_at)];
     return h("li", { "data-group": group.id },
       h("div", { class: "past-head" },
         h("h2", { dir: "auto" }, group.prompt),
@@ -125,16 +133,21 @@ class History extends StudioElement {
   }
 
   #tile(group, image, index) {
+    if (image.withheld) return h("li", {}, h("p", { class: "withheld" }, withheldWords(image)));
     const value = group.judgement[image.id];
-    const chosen = group.mode === "best" ? value === 1 : group.mode === "good" && value === 1;
-    const words = value == null ? "not judged" : `judged ${value}`;
-    const look = h("button", { type: "button", class: "look", "aria-label": `Picture ${index + 1}, ${words}: a closer look`, onclick: () => lookCloser(this.root, group, index) },
-      h("img", { src: picture(image), width: image.width, height: image.height, alt: "", loading: "lazy" }));
+    const chosen = group.verdict === "preferred" && group.mode !== "stars" && value === 1;
+    const by = group.kind === "pair" && image.version !== null ? `, by version ${image.version}` : "";
+    const words = (value == null ? "not judged" : `judged ${value}`) + by;
+    const node = h("img", { src: picture(image), width: image.width, height: image.height, alt: "", loading: "lazy" });
+    const look = h("button", { type: "button", class: "look", "aria-label": `Picture ${index + 1}, ${words}: a closer look`, onclick: () => lookCloser(this.root, group, index) }, node);
+    veilWithin(look, node, image);
     const like = this.#toggle("heart", `Keep picture ${index + 1}`, `Picture ${index + 1} is kept`, image.favourite, (on) =>
       put(`images/${image.id}/favourite`, { rater: this.rater, favourite: on }), { bare: true });
     const query = new URLSearchParams({ rater: this.rater });
     const load = h("a", { class: "button is-bare", href: new URL(`images/${image.id}/download?${query}`, API).href, download: "", "aria-label": `Download picture ${index + 1}` }, icon("load"));
-    return h("li", { class: chosen ? "is-chosen" : "" }, look, h("div", { class: "row" }, like, load));
+    const report = h("button", { type: "button", class: "button is-bare", "aria-label": `Report picture ${index + 1}`, onclick: () => askReport(this.root, group, index, this.rater, () => this.#ask()) }, icon("report"));
+    const drawn = by ? h("p", { class: "drawn" }, `Version ${image.version}`) : null;
+    return h("li", { class: chosen ? "is-chosen" : "" }, look, drawn, h("div", { class: "row" }, like, load, report));
   }
 
   // A button that is on or off, and stays as it was when the studio refuses.
@@ -194,9 +207,9 @@ class History extends StudioElement {
   }
 
   // It comes first on the Rate page; the new verdict supersedes this one and deletes nothing.
-  #judgeAgain({ id, prompt, version, images }) {
+  #judgeAgain({ id, kind, prompt, version, images }) {
     const memory = new Memory(this.project.id, this.rater);
-    memory.judgeAgain({ id, kind: "group", prompt, version, images });
+    memory.judgeAgain({ id, kind, prompt, version: kind === "group" ? version : null, images });
     location.href = pageUrl("rate", this.project.id);
   }
 

@@ -13,6 +13,8 @@ export const ACTIONS = {
   compare: ["c", "two pictures side by side"],
   flag: ["f", "flag the group"],
   note: ["n", "a note on the group"],
+  report: ["p", "report a picture"],
+  unveil: ["v", "show the blurred pictures"],
   guidelines: ["g", "the guidelines"],
   mode: ["m", "next way of judging"],
   help: ["?", "this panel"],

@@ -1,6 +1,9 @@
 // The project's state, polled from the API: truth is in the database, so a reload, a second tab and
-// a restart all show the same. One poll per page, shared by all components; none while hidden.
+// a restart all show the same. One poll per page, shared by all components; rare while hidden, for
+// the notice in the title.
 import { get } from "./api.js";
+
+const WHILE_HIDDEN = 10_000; // ms
 
 export class Live extends EventTarget {
   #timer = null;
@@ -12,6 +15,7 @@ export class Live extends EventTarget {
     this.status = null;
     this.update = null; // the active update, or the one that ended last while we watched
     this.error = null;
+    this.idleEvery = 5000; // ms; a page that shows the update itself asks more often
     document.addEventListener("visibilitychange", () => this.#visible());
     window.addEventListener("online", () => this.now());
     this.now();
@@ -51,14 +55,14 @@ export class Live extends EventTarget {
 
   #plan() {
     clearTimeout(this.#timer);
-    if (document.hidden) return;
     const busy = this.#isActive() || this.status?.generation === "running";
-    this.#timer = setTimeout(() => this.now(), busy ? 1000 : this.error ? 2000 : 5000);
+    const shown = busy ? 1000 : this.error ? 2000 : this.idleEvery;
+    this.#timer = setTimeout(() => this.now(), document.hidden ? WHILE_HIDDEN : shown);
   }
 
   #visible() {
-    clearTimeout(this.#timer);
-    if (!document.hidden) this.now();
+    if (document.hidden) this.#plan();
+    else this.now();
   }
 }
 

@@ -5,9 +5,11 @@
 // `event_id` makes sending twice harmless; a lock over all tabs makes it rare.
 //
 // Events: "change" (waiting, trouble or refused changed), "settled" {record, answer},
-// "refused" {record, detail}.
+// "refused" {record, detail, status}.
 import { post, put } from "./api.js";
+import { counted, measured } from "./figures.js";
 import { ROOT } from "./address.js";
+import { maySend } from "./rater-name.js";
 import { MemoryShelf, openShelf } from "./shelf.js";
 
 const NAME = `loop-outbox:${ROOT.pathname}`;
@@ -33,7 +35,7 @@ export class Outbox extends EventTarget {
   #sending = false;
   #again = false;
   #wait = FIRST_WAIT;
-  #notBefore = 0; // what the server asked for with Retry-After
+  #notBefore = 0; // what the server asked for with Retry-After; by a clock that nobody sets back
   #timer = null;
   #tabs = "BroadcastChannel" in window ? new BroadcastChannel(NAME) : null;
 
@@ -86,7 +88,7 @@ export class Outbox extends EventTarget {
   }
 
   async send() {
-    if (Date.now() < this.#notBefore) return; // the timer below will call again
+    if (performance.now() < this.#notBefore) return; // the timer below will call again
     if (!this.#shelf || this.#sending) {
       this.#again = true;
       return;
@@ -103,8 +105,9 @@ export class Outbox extends EventTarget {
       this.trouble = null;
     } catch (error) {
       this.trouble = error;
+      counted("outbox_retries");
       const asked = (error.retryAfter ?? 0) * 1000;
-      this.#notBefore = Date.now() + asked;
+      this.#notBefore = performance.now() + asked;
       this.#timer = setTimeout(() => this.send(), Math.max(this.#wait, asked + 10));
       this.#wait = Math.min(this.#wait * 2, LONGEST_WAIT);
     } finally {
@@ -115,20 +118,23 @@ export class Outbox extends EventTarget {
 
   async #sendAll() {
     for (;;) {
-      const [record] = await this.#shelf.waiting();
+      // What someone else judged in this browser waits until they are signed in again.
+      const record = (await this.#shelf.waiting()).find(({ rater, body }) => maySend(rater ?? body?.rater));
       if (!record) return;
       try {
         const answer = await SENDING[record.kind](record);
+        if (record.kind === "rating") measured("rating_to_durable", Date.now() - record.at);
         await this.#shelf.remove(record);
         this.trouble = null;
         this.#settle(record, answer);
         this.#tabs?.postMessage({ about: "settled", record, answer });
       } catch (error) {
         if (!error.permanent) throw error;
+        counted("lost_events");
         await this.#shelf.refuse(record, error.message);
         await this.#read();
         this.dispatchEvent(
-          new CustomEvent("refused", { detail: { record, detail: error.message } }),
+          new CustomEvent("refused", { detail: { record, detail: error.message, status: error.status } }),
         );
         this.#tabs?.postMessage({ about: "shelf" });
       }

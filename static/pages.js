@@ -12,11 +12,20 @@ dark.addEventListener("change", paint);
 paint();
 
 import("./nav.js");
+import("./guard.js");
 const components = {
   rate: "./rater.js",
   history: "./history.js",
   train: "./train.js",
   versions: "./versions.js",
+  compare: "./compare.js",
+  playground: "./playground.js",
+  rewards: "./rewards.js",
   settings: "./settings.js",
+  projects: "./projects.js",
+  data: "./data.js",
+  status: "./status.js",
+  people: "./people.js",
+  account: "./account.js",
 };
 import(components[pageName()] ?? components.rate);

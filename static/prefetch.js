@@ -7,6 +7,8 @@ import { get, picture } from "./api.js";
 
 const AHEAD = 8;
 const KINDS = "group,repeat,pair";
+const TRIES = 2; // for the pictures of a group
+const MOST_BROKEN = 100; // that are left out: the server takes 200 ids
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 8000;
 
@@ -29,6 +31,7 @@ export class Prefetch extends EventTarget {
   state = { kind: "asking" }; // or {kind: "ready"}, {kind: "empty"}, {kind: "trouble", error}
   #queue = [];
   #decoding = new Set(); // ids
+  #failed = new Map(); // id -> how often its pictures did not come
   #gone = new Set(); // judged in another tab
   #timer = null;
   #asking = false;
@@ -114,7 +117,8 @@ export class Prefetch extends EventTarget {
   async #ask() {
     const query = new URLSearchParams({ rater: this.rater, kinds: KINDS });
     const ours = this.#queue.map((group) => group.id);
-    for (const id of new Set([...ours, ...this.#decoding, ...this.held()])) {
+    const broken = [...this.#failed].filter(([, times]) => times >= TRIES).slice(-MOST_BROKEN).map(([id]) => id);
+    for (const id of new Set([...ours, ...this.#decoding, ...this.held(), ...broken])) {
       query.append("exclude", id);
     }
     let retry = null;
@@ -141,7 +145,9 @@ export class Prefetch extends EventTarget {
       const whole = await decoded(group);
       if (!this.#has(group.id) && !this.#closed) this.#queue.push(whole);
     } catch {
-      // A picture did not come; the group is asked for again by a later request.
+      // A picture did not come; the group is asked for again by a later request, but not for ever:
+      // one whose file is damaged must not keep the others back.
+      this.#failed.set(group.id, (this.#failed.get(group.id) ?? 0) + 1);
     } finally {
       this.#decoding.delete(group.id);
     }

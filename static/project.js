@@ -1,9 +1,10 @@
 // The project of this page: asked for once, shared by every component on it.
 import { chooseProject } from "./address.js";
 import { get } from "./api.js";
+import { session } from "./session.js";
 
 async function load() {
-  const { projects } = await get("projects");
+  const [{ projects }] = await Promise.all([get("projects"), session()]);
   const project = chooseProject(projects);
   if (!project) throw new Error("There is no project yet; make one in the project menu.");
   return { project, projects };

@@ -4,6 +4,8 @@ import { MODES } from "./gestures.js";
 import { ACTIONS, resetKeys, setKey, shownKey } from "./keys.js";
 import { dialog } from "./rater-name.js";
 
+const ALSO = { best: "also good (or hold the picture)", rank: "tied with the one before" };
+
 const line = (keys, words) => h("div", {}, h("dt", {}, keys), h("dd", {}, words));
 
 // A button that takes the next key pressed; Escape leaves it as it is.
@@ -57,7 +59,7 @@ export function showHelp(root, mode) {
     h("p", {}, MODES[mode].help),
     h("dl", { class: "keys" },
       line([key("1"), key("…"), key("9")], mode === "stars" ? "1 to 5 stars for the marked picture" : "choose a picture"),
-      mode === "best" && line([key("⇧"), key("1")], "also good (or hold the picture)"),
+      MODES[mode].also && line([key("⇧"), key("1")], ALSO[mode]),
       MODES[mode].sends && line([key("Enter")], "send"),
       listed.map((action, index) => line([buttons[index].node], ACTIONS[action][1]))),
     said,

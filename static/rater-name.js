@@ -1,8 +1,24 @@
-// Who judges: asked once, kept on this device, changeable.
+// Who judges: the account or the guest who is signed in; else asked once, kept on this device,
+// changeable.
 import { recall, remember } from "./address.js";
 import { h } from "./element.js";
+import { session } from "./session.js";
 
-export const raterName = () => recall("rater", "");
+let signedIn = null; // the name that the studio knows this browser by
+
+export const raterName = () => signedIn ?? recall("rater", "");
+
+// Resolves with the name, once there is one; it asks only where nobody is signed in.
+export async function settleName(root) {
+  signedIn = await session().then(({ name }) => name, () => null);
+  if (!raterName()) await askName(root, { must: true });
+  return raterName();
+}
+
+// Whether answers of this rater may be sent from here now; else they wait for them to sign in.
+export const maySend = (rater) => signedIn === null || rater === undefined || rater === signedIn;
+
+export const isNameFixed = () => signedIn !== null;
 
 export function dialog(title, ...content) {
   const node = h("dialog", { "aria-label": title }, h("h2", {}, title), ...content);

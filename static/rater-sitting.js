@@ -2,8 +2,10 @@
 // reloads and breaks; an end card says what it came to and, once a fine-tuning has used it, what
 // that changed on the same seeds.
 import { pageUrl, recall, remember } from "./address.js";
-import { get, picture } from "./api.js";
+import { get } from "./api.js";
 import { duration, h, plural } from "./element.js";
+import { mayI } from "./session.js";
+import { shown } from "./veil.js";
 
 const IDLE = 30_000; // ms; a longer look counts as this much
 const GOALS = [10, 20, 40, 80];
@@ -105,7 +107,7 @@ export class Sitting {
   async #showChange(node) {
     const { fromVersion } = this.state;
     const now = this.live.status?.live_version;
-    if (fromVersion == null || now == null) return;
+    if (fromVersion == null || now == null || !(await mayI("rater"))) return;
     if (now === fromVersion) {
       node.append(h("p", { class: "quiet" }, "No fine-tuning has used it yet; look here again once one has."));
       return;
@@ -118,9 +120,9 @@ export class Sitting {
       const same = ({ prompt, seed }) => after.find((image) => image.prompt === prompt && image.seed === seed);
       const pairs = before.map((image) => [image, same(image)]).filter(([, other]) => other);
       const every = Math.max(1, Math.floor(pairs.length / SHOWN));
-      const column = (image, number) => h("img", { src: picture(image), width: 88, height: 88, alt: `Version ${number}: ${image.prompt}` });
+      const column = (image, number) => shown(image, { width: 88, height: 88, alt: `Version ${number}: ${image.prompt}` });
       node.append(
-        h("p", {}, `Version ${fromVersion} above, version ${now} below, on the same seeds. `, h("a", { href: pageUrl("versions", this.projectId) }, "See all")),
+        h("p", {}, `Version ${fromVersion} above, version ${now} below, on the same seeds. `, (await mayI("trainer")) ? h("a", { href: pageUrl("versions", this.projectId) }, "See all") : ""),
         h("ul", {}, pairs.filter((_, index) => index % every === 0).slice(0, SHOWN).map(([one, other]) =>
           h("li", {}, column(one, fromVersion), column(other, now)))));
     } catch (error) {

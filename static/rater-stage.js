@@ -1,6 +1,8 @@
 // The pictures of one group, as large as the room allows, on a neutral grey.
 import { h, icon, key } from "./element.js";
 import { KEYS, MODES } from "./gestures.js";
+import { Carrying, Places } from "./rater-places.js";
+import { isVeiled, unveil } from "./veil.js";
 
 const LONG_PRESS = 450;
 const FOOT = 50;
@@ -21,11 +23,15 @@ class Tile {
     this.slot = h("span", { class: "slot" });
     this.label = h("span", { class: "label" });
     this.push = h("span", { class: "would", "aria-hidden": "true" });
+    this.number = h("span", { class: "number", "aria-hidden": "true" });
+    this.veil = h("span", { class: "veil", "aria-hidden": "true", hidden: true }, "Blurred: press to show");
     this.picture = h(
       "button",
       { class: "picture", type: "button", role: "radio", "aria-checked": "false" },
       this.slot,
+      this.veil,
       this.push,
+      this.number,
       this.label,
     );
     this.side = h("div", { class: "side" });
@@ -40,7 +46,7 @@ class Tile {
     this.picture.addEventListener("pointerdown", (event) => {
       held = false;
       stop();
-      if (event.button === 0) {
+      if (event.button === 0 && this.isHeld) {
         timer = setTimeout(() => (held = onAlso(this.index)), LONG_PRESS);
       }
     });
@@ -64,15 +70,33 @@ class Tile {
 
   place(image, picture) {
     this.id = image.id;
+    this.image = image;
     this.slot.replaceChildren(picture);
+    this.#showVeil();
+  }
+
+  get isVeiled() {
+    return isVeiled(this.image);
+  }
+
+  unveil() {
+    unveil(this.image);
+    this.#showVeil();
+  }
+
+  #showVeil() {
+    this.slot.firstChild.classList.toggle("is-veiled", this.isVeiled);
+    this.veil.hidden = !this.isVeiled;
   }
 
   dress(mode, actions) {
     const name = KEYS[this.index];
-    this.picture.setAttribute("aria-label", `Picture ${this.index + 1}`);
+    const { rates, also, marksMany, isHeld } = MODES[mode];
+    this.isHeld = isHeld;
+    this.picture.setAttribute("role", marksMany ? "checkbox" : "radio");
     this.label.replaceChildren();
     this.side.replaceChildren();
-    if (MODES[mode].rates) {
+    if (rates) {
       this.stars = [1, 2, 3, 4, 5].map((n) =>
         h(
           "button",
@@ -90,18 +114,18 @@ class Tile {
       return;
     }
     this.label.append(key(name), h("span", { class: "verb" }));
-    if (MODES[mode].marksAlso) {
+    if (also) {
       this.also = h(
         "button",
         {
           type: "button",
           class: "also",
           "aria-pressed": "false",
-          "aria-label": `Picture ${this.index + 1} is also good`,
+          "aria-label": also.told(this.index + 1),
           onclick: () => actions.onAlso(this.index),
         },
         key(`⇧${name}`),
-        h("span", {}, "Also good"),
+        h("span", {}, also.words),
       );
       this.side.append(this.also);
     }
@@ -109,15 +133,20 @@ class Tile {
 
   mark(mode, gesture) {
     const mark = gesture.mark(this.id);
+    const { rates, also, hasPlaces } = MODES[mode];
     this.node.dataset.mark = mark;
+    this.number.textContent = hasPlaces ? mark : "";
     this.picture.setAttribute("aria-checked", String(Boolean(mark)));
+    const told = mark && hasPlaces ? `, ${gesture.told(this.id)}` : "";
+    const veiled = this.isVeiled ? ", blurred: press to show it" : "";
+    this.picture.setAttribute("aria-label", `Picture ${this.index + 1}${told}${veiled}`);
     const verb = this.label.querySelector(".verb");
     if (verb) {
-      const words = { best: "Best", good: mark ? "Good" : "Mark good", rank: mark ? `Place ${mark}` : "Next" };
+      const words = { best: "Best", good: mark ? "Good" : "Mark good", rank: mark ? `Place ${mark}` : "Next place" };
       verb.textContent = words[mode];
     }
-    if (MODES[mode].marksAlso) this.also.setAttribute("aria-pressed", String(mark === "also"));
-    if (MODES[mode].rates) {
+    if (also) this.also.setAttribute("aria-pressed", String(hasPlaces ? gesture.isTied(this.id) : mark === "also"));
+    if (rates) {
       this.node.classList.toggle("is-focus", gesture.focus === this.id);
       this.stars.forEach((star, index) => star.classList.toggle("is-on", index < Number(mark)));
     }
@@ -131,11 +160,15 @@ export class Stage {
   at = 0; // the picture that the pointer or the focus was on last
   looked = null; // the one it is on now
 
-  // actions: onPress(index, event), onAlso(index) -> true if it did something, onRate(index, n, event)
+  // actions: onPress(index, event), onAlso(index) -> true if it did something, onRate(index, n, event),
+  // onPlace(index, place)
   constructor(actions) {
     this.actions = actions;
     this.grid = h("div", { class: "grid", role: "radiogroup", "aria-labelledby": "prompt" });
-    this.node = h("div", { class: "stage" }, this.grid);
+    this.places = new Places();
+    this.node = h("div", { class: "stage" }, this.grid, this.places.node);
+    const isOn = () => Boolean(MODES[this.#dressed]?.hasPlaces);
+    this.carrying = new Carrying(this.grid, this.places, { isOn, onDrop: (...drop) => actions.onPlace(...drop) });
     this.grid.addEventListener("keydown", (event) => this.#walk(event));
     for (const name of ["pointerover", "focusin"]) {
       this.grid.addEventListener(name, ({ target }) => this.#look(target.closest?.(".tile")));
@@ -150,14 +183,15 @@ export class Stage {
   // Swap the pictures now; resolves true in the frame that shows them, false when overtaken.
   async show(group, mode, gesture) {
     const turn = ++this.#showing;
+    this.carrying.stop();
     this.#makeTiles(group.images.length, mode);
     group.images.forEach((image, index) => this.#tiles[index].place(image, group.pictures[index]));
+    this.mark(mode, gesture);
     const [{ width, height }] = group.images;
     if (this.size?.width !== width || this.size?.height !== height || this.laidOut !== group.images.length) {
       this.size = { width, height };
       this.layout();
     }
-    this.mark(mode, gesture);
     await Promise.all(group.pictures.map((picture) => picture.decode()));
     await nextFrame();
     return turn === this.#showing;
@@ -170,13 +204,23 @@ export class Stage {
     this.actions.onLook?.(index);
   }
 
+  // Show blurred pictures, one or all; how many there were.
+  unveil(index = null) {
+    const wanted = (index === null ? this.#tiles : [this.#tiles[index]]).filter((tile) => tile?.isVeiled);
+    for (const tile of wanted) tile.unveil();
+    return wanted.length;
+  }
+
   clear() {
     this.#showing += 1;
+    this.carrying.stop();
     for (const tile of this.#tiles) tile.slot.replaceChildren();
   }
 
   mark(mode, gesture) {
     for (const tile of this.#tiles) tile.mark(mode, gesture);
+    if (!MODES[mode].hasPlaces) return;
+    this.places.show(new Map(this.#tiles.map((tile) => [tile.id, tile.slot.firstChild])), gesture);
   }
 
   // Show what each picture's push would be: {image id: number}, or null.
@@ -186,7 +230,10 @@ export class Stage {
 
   dress(mode) {
     for (const tile of this.#tiles) tile.dress(mode, this.actions);
-    this.grid.dataset.mode = mode;
+    const { marksMany, hasPlaces } = MODES[mode];
+    this.grid.setAttribute("role", marksMany ? "group" : "radiogroup");
+    this.node.dataset.mode = mode;
+    this.places.node.hidden = !hasPlaces;
     this.#dressed = mode;
   }
 
@@ -204,7 +251,8 @@ export class Stage {
   layout() {
     const room = getComputedStyle(this.node);
     const width = this.node.clientWidth - 2 * parseFloat(room.paddingLeft);
-    const height = this.node.clientHeight - parseFloat(room.paddingTop) - parseFloat(room.paddingBottom);
+    const below = this.places.node.offsetHeight;
+    const height = this.node.clientHeight - parseFloat(room.paddingTop) - parseFloat(room.paddingBottom) - below;
     const count = this.#tiles.length;
     if (!width || !count || !this.size) return;
     this.laidOut = count;

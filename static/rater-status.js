@@ -1,7 +1,8 @@
 // The line above the pictures: how far to the next fine-tuning, what is live, what the studio does.
-import { post } from "./api.js";
+import { get, post } from "./api.js";
 import { pageUrl } from "./address.js";
 import { duration, h, plural } from "./element.js";
+import { costWords, forecastWords } from "./forecast.js";
 
 export const phaseWords = (phase) => (phase ?? "").replaceAll("_", " ");
 
@@ -36,14 +37,17 @@ function goal(status) {
   return [usable, usable, `${plural(usable, "usable group")} wait to be learned from`];
 }
 
-const READ_FOR = 8000; // ms that a refusal stands before the next state takes its place
+const FINE_TUNE = "Fine-tune now";
+const READ_FOR = 8000; // ms that such a sentence stands before the next state takes its place
 
 export class StatusLine {
-  #refusal = null;
+  mayTrain = false;
+  #told = null; // a sentence that stands in for the state, until it has been read
 
   constructor(live) {
     this.live = live;
     this.text = h("span", { class: "goal" });
+    this.rated = h("span", { class: "rated" });
     this.bar = h("div", {
       class: "bar",
       role: "progressbar",
@@ -51,12 +55,12 @@ export class StatusLine {
       "aria-valuemin": "0",
     }, h("span"));
     this.doing = h("span", { class: "doing" });
-    this.button = h("button", { type: "button", class: "button is-primary", onclick: () => this.#start() }, "Fine-tune now");
+    this.button = h("button", { type: "button", class: "button is-primary", onclick: () => (this.#isAsked ? this.#start() : this.#ask()) }, FINE_TUNE);
     this.watch = h("a", { class: "button" }, "Watch");
     this.node = h(
       "section",
       { class: "status", "aria-label": "Progress" },
-      h("div", { class: "status-goal" }, this.text, this.bar),
+      h("div", { class: "status-goal" }, h("p", {}, this.text, this.rated), this.bar),
       this.doing,
       this.button,
       this.watch,
@@ -74,14 +78,17 @@ export class StatusLine {
     }
     const [value, of, text] = goal(status);
     this.text.textContent = text;
+    this.rated.textContent = `; ${status.rated_groups} judged`;
     this.bar.setAttribute("aria-valuenow", String(Math.min(value, of)));
     this.bar.setAttribute("aria-valuemax", String(of));
     this.bar.firstChild.style.transform = `scaleX(${of ? Math.min(1, value / of) : 0})`;
-    const isRefused = this.#refusal && performance.now() < this.#refusal.until;
-    this.doing.textContent = isRefused ? this.#refusal.sentence : this.#doing(status, update, error);
+    const isTold = this.#told && performance.now() < this.#told.until;
+    if (!isTold) this.#told = null;
+    this.button.textContent = this.#isAsked ? "Start" : FINE_TUNE;
+    this.doing.textContent = isTold ? this.#told.sentence : this.#doing(status, update, error);
     const training = Boolean(status.active_update_id);
-    this.button.hidden = !status.can_update || training;
-    this.watch.hidden = !training;
+    this.button.hidden = !this.mayTrain || !status.can_update || training;
+    this.watch.hidden = !this.mayTrain || !training;
   }
 
   #doing(status, update, error) {
@@ -100,17 +107,35 @@ export class StatusLine {
     return `${live}. ${plural(status.ready_groups, "group")} ready.`;
   }
 
+  get #isAsked() {
+    return Boolean(this.#told?.starts);
+  }
+
+  #tell(sentence, starts = false) {
+    this.#told = { sentence, starts, until: performance.now() + READ_FOR };
+    this.show();
+  }
+
+  // The first press tells what an update would use; the button then starts it.
+  async #ask() {
+    try {
+      const next = await get(`projects/${this.live.projectId}/updates/next`);
+      this.#tell(`${forecastWords(next)} ${costWords(next)}`, true);
+    } catch (error) {
+      this.#tell(error.message);
+    }
+  }
+
   async #start() {
     this.button.disabled = true;
-    this.#refusal = null;
+    this.#told = null;
     try {
       await post(`projects/${this.live.projectId}/updates`);
     } catch (error) {
-      this.#refusal = { sentence: error.message, until: performance.now() + READ_FOR };
-      this.show();
+      this.#tell(error.message);
     } finally {
       this.button.disabled = false;
     }
-    this.live.now();
+    await this.live.now();
   }
 }

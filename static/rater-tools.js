@@ -6,6 +6,7 @@ const TOOLS = [
   ["closer", "zoom", "A closer look"],
   ["flag", "flag", "Flag this group"],
   ["note", "note", "Note on this group"],
+  ["report", "report", "Report a picture"],
   ["guidelines", "guide", "Guidelines"],
 ];
 

@@ -7,7 +7,7 @@ const STEPS = [
   ({ help }) => help,
   () => "Each small picture shows its push: up is drawn more often from now on, down less. The answer is kept on this device first, so a lost line loses nothing.",
   () => "None of them good, or all alike? Say so with 0 or =. S passes a group on to others, and U takes the last answer back.",
-  ({ least }) => `After ${least} groups that teach, “Fine-tune now” appears above; judging goes on meanwhile. Every key is in the help panel: press ?.`,
+  ({ least }) => `After ${least ?? "a few"} groups that teach, “Fine-tune now” appears above; judging goes on meanwhile. Every key is in the help panel: press ?.`,
 ];
 const KEY = "tour";
 
@@ -18,7 +18,7 @@ export class Tour {
     this.count = h("b", {});
     const end = h("button", { type: "button", class: "link", onclick: () => this.#go(STEPS.length) }, "Got it");
     this.node = h("p", { class: "first" }, this.count, " ", this.words, " ", end);
-    this.facts = { help: "", least: 4 };
+    this.facts = { help: "", least: null }; // until the studio has told
     this.#show();
   }
 

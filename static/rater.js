@@ -1,138 +1,123 @@
 // <loop-rater>: one group after the other, judged by a key, a click or a touch.
 //
-// For tests and measurements the element carries data-state (asking, empty, painting, painted),
-// data-group while a group is on screen, data-mode, data-ahead (groups decoded in advance) and
-// data-waiting (answers not yet sent);
-// it fires `painted` {group} in the frame that shows a group, and each wait from key to that frame
-// is a performance measure named "loop:key-to-paint".
+// What it is made of: Prefetch has the next groups ready, Screen shows one and takes the gesture,
+// Answers hands the judgement to the Outbox, Sitting counts. Here they are put together.
+//
+// For tests and measurements the element carries data-state and data-group (see Screen), data-mode,
+// data-ahead (groups decoded in advance) and data-waiting (answers not yet sent).
 import { recall, remember } from "./address.js";
-import { randomId } from "./api.js";
 import { lookCloser } from "./closer.js";
 import { StudioElement, define, h } from "./element.js";
-import { MODES, actionOf, hasSignal, modeFor } from "./gestures.js";
+import { MODES, actionOf, hasSignal } from "./gestures.js";
 import { live } from "./live.js";
 import { Outbox } from "./outbox.js";
 import { Prefetch } from "./prefetch.js";
 import { openProjectPatiently } from "./project.js";
 import { Actions } from "./rater-actions.js";
+import { Answers, spoken } from "./rater-answers.js";
+import { askConsent } from "./rater-consent.js";
 import { Guidelines } from "./rater-guidelines.js";
-import { LastGroup } from "./rater-last.js";
-import { Preview } from "./rater-preview.js";
-import { Notices } from "./rater-notices.js";
-import { Memory } from "./rater-memory.js";
 import { showHelp } from "./rater-help.js";
-import { askName, raterName } from "./rater-name.js";
-import { Remarks } from "./rater-remarks.js";
+import { LastGroup } from "./rater-last.js";
+import { askName, isNameFixed, raterName, settleName } from "./rater-name.js";
+import { Notices } from "./rater-notices.js";
+import { Screen } from "./rater-screen.js";
 import { Sitting } from "./rater-sitting.js";
-import { Stage } from "./rater-stage.js";
 import { StatusLine, comingSentence } from "./rater-status.js";
-import { Tools } from "./rater-tools.js";
 import { Tour } from "./rater-tour.js";
+import { askReport } from "./report-picture.js";
+import { mayI } from "./session.js";
 
 const FLUSH_EVERY = 10_000; // ms between two times of throwing the queue away
 
 class Rater extends StudioElement {
-  #current = null;
-  #gesture = null;
-  #mode = "best";
-  #painted = false;
-  #paintedAt = 0;
-  #pressedAt = null;
   #flushedAt = -Infinity;
+  #isAsking = false; // for consent
 
   async start() {
-    this.#state("asking");
     this.outbox = new Outbox();
     this.#build();
     const opened = openProjectPatiently((error) => this.#showEmpty(error.message));
     const [{ project }] = await Promise.all([opened, this.outbox.open()]);
     this.project = project;
-    const kept = recall(`mode:${project.id}`);
-    const mode = kept ?? project.settings.default_mode;
     this.live = live(project.id);
     this.status = new StatusLine(this.live);
     this.top.replaceWith(this.status.node);
     this.live.addEventListener("change", () => this.#liveChanged());
-    this.guidelines = new Guidelines(project, this.tools.buttons.guidelines);
-    this.stage.node.after(this.guidelines.node);
+    this.guidelines = new Guidelines(project, this.screen.tools.buttons.guidelines);
+    this.screen.stage.node.after(this.guidelines.node);
+    const mode = recall(`mode:${project.id}`) ?? project.settings.default_mode;
     this.#setMode(mode in MODES ? mode : "best");
-    if (!raterName()) await askName(this.root, { must: true });
+    this.status.mayTrain = await mayI("trainer");
+    await settleName(this.root);
+    this.nameButton.disabled = isNameFixed();
     this.#sit();
   }
 
-  // A sitting of one rater: their memory and their queue of groups.
-  async #sit() {
-    this.rater = raterName();
-    this.memory = new Memory(this.project.id, this.rater);
-    this.remarks = new Remarks(this.outbox, this.rater);
-    const earlier = this.sitting;
-    this.sitting = new Sitting({ projectId: this.project.id, rater: this.rater, live: this.live, root: this.root });
-    if (earlier) earlier.node.replaceWith(this.sitting.node);
-    else this.nameButton.parentElement.before(this.sitting.node);
-    this.nameButton.textContent = this.rater;
-    this.queue?.close();
-    this.#current = null;
-    this.stage.clear();
-    this.last.hide();
-    this.queue = new Prefetch({
-      projectId: this.project.id,
-      rater: this.rater,
-      held: () => [this.#current?.id, ...this.outbox.pendingGroups()].filter(Boolean),
-      liveVersion: () => this.live.status?.live_version ?? null,
-    });
-    this.queue.addEventListener("ready", () => {
-      this.dataset.ahead = this.queue.length;
-      if (!this.#current) this.#advance();
-    });
-    this.queue.addEventListener("change", () => this.#current || this.#showEmpty());
-    for (const group of [...this.memory.again].reverse()) {
-      await this.queue.putFirst(group).catch(() => this.memory.forgetAgain(group.id));
-    }
-    this.queue.fill();
-    if (!this.#current) this.#advance();
-  }
-
   #build() {
+    const act = (action, event) => this.#do(action, event);
     this.top = h("section", { class: "status" });
-    this.prompt = h("h1", { class: "prompt", id: "prompt", dir: "auto" });
-    this.tools = new Tools((action, event) => this.#do(action, event));
-    this.stage = new Stage({
-      onPress: (index, event) => this.#do({ do: "press", index }, event),
-      onAlso: (index) => this.#do({ do: "also", index }),
-      onRate: (index, stars, event) => this.#do({ do: "rate", index, stars }, event),
-      onLook: (index) => this.#preview(index),
-    });
-    this.preview = new Preview((worth) => this.#showWorth(worth));
-    this.worth = h("p", { class: "worth" });
-    this.empty = h("div", { class: "empty", role: "status" });
-    this.stage.node.append(this.empty);
-    this.actions = new Actions({
-      onAction: (action, event) => this.#do(action, event),
-      onMode: (mode) => this.#chooseMode(mode),
-    });
+    this.screen = new Screen(this, act);
+    this.actions = new Actions({ onAction: act, onMode: (mode) => this.#chooseMode(mode) });
     this.last = new LastGroup();
     this.tour = new Tour();
     this.notices = new Notices(this.outbox);
     this.nameButton = h("button", { type: "button", class: "link", title: "Change the name", onclick: () => this.#changeName() });
-    const who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
+    this.who = h("p", { class: "who" }, h("span", {}, "Judging as "), this.nameButton);
     this.root.append(
-      h("div", { class: "rater" }, this.top, h("div", { class: "asked" }, this.prompt, this.tools.node),
-        h("div", { class: "middle" }, this.stage.node, this.worth), this.notices.refusals,
+      h("div", { class: "rater" }, this.top, this.screen.asked, this.screen.middle, this.notices.refusals,
         h("div", { class: "under" }, this.tour.node, this.last.node, this.notices.waiting, this.notices.hint),
-        h("div", { class: "ways" }, who, this.actions.ways),
+        h("div", { class: "ways" }, this.who, this.actions.ways),
         this.actions.node, this.notices.spoken),
     );
     document.addEventListener("keydown", (event) => this.#key(event));
-    this.outbox.addEventListener("change", () => (this.dataset.waiting = this.outbox.waiting.length));
+    this.outbox.addEventListener("change", () => {
+      this.dataset.waiting = this.outbox.waiting.length;
+      this.#heed(this.outbox.trouble);
+    });
     this.outbox.addEventListener("settled", ({ detail }) => this.#settled(detail));
+    this.outbox.addEventListener("refused", ({ detail }) => detail.status === 410 && this.#end(detail.detail));
     this.outbox.addEventListener("elsewhere", ({ detail }) => this.#elsewhere(detail));
+  }
+
+  // A sitting of one rater: their answers and their queue of groups.
+  async #sit() {
+    const [projectId, rater] = [this.project.id, raterName()];
+    await askConsent(this.root, projectId, rater);
+    this.sitting?.node.remove();
+    this.sitting = new Sitting({ projectId, rater, live: this.live, root: this.root });
+    this.who.before(this.sitting.node);
+    this.nameButton.textContent = rater;
+    this.answers = new Answers({ projectId, rater, outbox: this.outbox, sitting: this.sitting });
+    this.queue?.close();
+    this.screen.clear();
+    this.last.hide();
+    this.queue = new Prefetch({
+      projectId,
+      rater,
+      held: () => [this.screen.group?.id, ...this.answers.pending].filter(Boolean),
+      liveVersion: () => this.live.status?.live_version ?? null,
+    });
+    this.queue.addEventListener("ready", () => {
+      this.dataset.ahead = this.queue.length;
+      if (!this.screen.group) this.#advance();
+    });
+    this.queue.addEventListener("change", () => {
+      if (!this.screen.group) this.#showEmpty();
+      this.#heed(this.queue.state.error);
+    });
+    for (const group of [...this.answers.again].reverse()) {
+      await this.queue.putFirst(group).catch(() => this.answers.memory.forgetAgain(group.id));
+    }
+    this.queue.fill();
+    if (!this.screen.group) this.#advance();
   }
 
   // ---- from a key to the next group -------------------------------------------------------
 
   #key(event) {
     if (!this.isConnected || this.root.querySelector("dialog[open]")) return;
-    const action = actionOf(event, this.#mode);
+    const action = actionOf(event, this.screen.mode);
     if (!action) return;
     event.preventDefault();
     this.#do(action, event);
@@ -140,175 +125,115 @@ class Rater extends StudioElement {
 
   // Every gesture, by key, click or touch. True if it did something.
   #do(action, event) {
-    if (action.do === "help") return showHelp(this.root, this.#mode);
+    const { screen } = this;
+    if (action.do === "help") return showHelp(this.root, screen.mode);
     if (action.do === "mode") return this.#chooseMode(this.#nextMode());
     if (action.do === "guidelines") return this.guidelines?.toggle();
     if (!this.queue) return false;
-    if (!this.#painted) {
+    if (!screen.isPainted) {
       this.notices.say("Wait: no group is on screen yet.", { shown: true });
       return false;
     }
     if (action.do in this.#beside) return this.#beside[action.do]();
-    this.#pressedAt = event?.timeStamp ?? performance.now();
-    if (action.do === "undo") return this.#undo();
+    if (action.index !== undefined && screen.unveil(action.index)) {
+      this.notices.say(`Picture ${action.index + 1} is shown; press again to choose it.`, { shown: true });
+      return true;
+    }
+    screen.pressed(event);
+    if (action.do === "undo") return screen.back() || this.#undo();
     if (action.do === "skip") return this.#judge("skip", {});
-    const judgement = this.#gestured(action);
-    if (judgement) return this.#judge(this.#mode, judgement);
-    this.stage.mark(this.#mode, this.#gesture);
-    this.#preview(this.stage.looked);
-    return judgement !== undefined;
-  }
-
-  // What the judgement would teach with picture `index` looked at.
-  #preview(index) {
-    if (!this.#painted) return;
-    const id = this.#current.images[index]?.id;
-    this.preview.ask(this.#current.id, this.#mode, this.#gesture.soFar(id));
-  }
-
-  #showWorth(worth) {
-    this.stage.would(worth?.advantages ?? null);
-    this.worth.textContent = worth && !worth.usable ? worth.reason : "";
+    const judgement = screen.gestured(action);
+    if (judgement) return this.#judge(screen.mode, judgement);
+    if (judgement === null) this.notices.say(screen.told);
+    return judgement === null;
   }
 
   // What one can do with a group beside judging it.
   #beside = {
-    closer: () => lookCloser(this.root, this.#current, this.stage.at),
+    closer: () => lookCloser(this.root, this.screen.group, this.screen.stage.at),
     compare: () => {
-      const next = (this.stage.at + 1) % this.#current.images.length;
-      return lookCloser(this.root, this.#current, this.stage.at, { beside: next });
+      const { group, stage } = this.screen;
+      return lookCloser(this.root, group, stage.at, { beside: (stage.at + 1) % group.images.length });
     },
-    flag: () => this.#remark({ flagged: !this.remarks.of(this.#current.id).flagged }),
-    note: () => this.remarks.ask(this.root, this.#current, (note) => this.#remark({ note })),
+    flag: () => this.#remark({ flagged: !this.answers.remarks.of(this.screen.group.id).flagged }),
+    report: () => askReport(this.root, this.screen.group, this.screen.stage.at, this.answers.rater, () => this.#reported()),
+    unveil: () => {
+      const words = this.screen.unveil() ? "All pictures are shown." : "No picture is blurred.";
+      this.notices.say(words, { shown: true });
+      return true;
+    },
+    note: () => this.answers.remarks.ask(this.root, this.screen.group, (note) => this.#remark({ note })),
   };
 
   #remark(change) {
-    const remark = this.remarks.set(this.#current.id, change);
-    this.tools.show(remark);
+    const remark = this.answers.remarks.set(this.screen.group.id, change);
+    this.screen.tools.show(remark);
     const what = "note" in change ? (remark.note ? "Noted." : "The note is gone.") : remark.flagged ? "Flagged." : "No longer flagged.";
     this.notices.say(what, { shown: true });
     return true;
   }
 
-  // The judgement when the gesture is complete, null when it goes on, undefined when it means nothing.
-  #gestured({ do: what, index, stars }) {
-    const gesture = this.#gesture;
-    const id = this.#current.images[index]?.id;
-    if (what === "none") return gesture.none() ?? undefined;
-    if (what === "equal") return gesture.allEqual() ?? undefined;
-    if (what === "send") return gesture.finish() ?? undefined;
-    if (what === "rate") return gesture.rate?.(id ?? gesture.focus, stars);
-    if (!id) return undefined;
-    if (what === "also") return gesture.pressAlso?.(id);
-    return gesture.press?.(id);
+  // The group comes again without the picture, if enough of it is left.
+  #reported() {
+    this.#advance();
+    this.notices.say("Reported. Nobody is shown the picture until someone decides.", { shown: true });
+  }
+
+  // The project's text has changed: it is asked for again, and what waits is sent then.
+  async #heed(trouble) {
+    if (trouble?.code !== "consent_needed" || !this.queue || this.#isAsking) return;
+    this.#isAsking = true;
+    const rater = this.outbox.waiting[0]?.body?.rater ?? this.answers.rater;
+    if (await askConsent(this.root, this.project.id, rater)) {
+      this.outbox.send();
+      this.queue.fill();
+    }
+    this.#isAsking = false;
   }
 
   #judge(mode, judgement) {
-    const group = this.#current;
-    const elapsed = Math.round(performance.now() - this.#paintedAt);
-    mode = modeFor(group, mode);
-    const entry = { event_id: randomId(), group: Memory.plain(group), mode, judgement };
-    this.outbox.add({
-      kind: "rating",
-      event_id: entry.event_id,
-      group_id: group.id,
-      teaches: group.kind === "group",
-      body: {
-        event_id: entry.event_id,
-        group_id: group.id,
-        rater: this.rater,
-        mode,
-        judgement,
-        order: group.images.map((image) => image.id),
-        elapsed_ms: elapsed,
-      },
-    });
-    this.outbox.announce({ project: this.project.id, rater: this.rater, group: group.id });
-    this.memory.judged(entry);
-    this.sitting.judged(elapsed);
+    const entry = this.answers.judge(this.screen.group, mode, judgement, this.screen.elapsed);
     this.#advance();
     this.last.show(entry, null);
     this.tour.judged();
-    const next = this.#current ? ` Next: ${this.#current.prompt}` : "";
-    this.notices.say(this.#words(entry) + next);
+    const next = this.screen.group ? ` Next: ${this.screen.group.prompt}` : "";
+    this.notices.say(spoken(entry) + next);
     return true;
   }
 
-  #words({ mode, judgement, group }) {
-    const picked = group.images.findIndex((image) => judgement[image.id] === 1) + 1;
-    const values = new Set(Object.values(judgement));
-    if (mode === "skip") return "Skipped.";
-    if (values.size === 1) return values.has(0) ? "None is good." : "All equal.";
-    return mode === "best" || mode === "pair" ? `Picture ${picked} chosen.` : "Judged.";
-  }
-
   async #undo() {
-    if (MODES[this.#mode].steps && this.#gesture.back()) {
-      this.stage.mark(this.#mode, this.#gesture);
-      return true;
-    }
-    const entry = this.memory.undone();
+    const entry = this.answers.undo();
     if (!entry) {
       this.notices.say("There is no answer to undo.", { shown: true });
       return false;
     }
-    this.outbox.add({ kind: "undo", event_id: entry.event_id, group_id: entry.group.id });
-    this.sitting.undone();
-    const current = this.#current;
-    this.#painted = false;
-    this.#state("painting");
-    await this.queue.putFirst(current);
-    try {
-      await this.queue.putFirst(entry.group);
-    } catch {
-      this.last.hide();
-      this.#advance();
-      this.notices.say("The undone group comes back when the studio answers.", { shown: true });
-      return true;
-    }
+    this.screen.leave();
+    this.screen.state("painting");
+    await this.queue.putFirst(this.screen.group);
+    const isBack = await this.queue.putFirst(entry.group).then(() => true, () => false);
     this.last.hide();
     this.#advance();
-    this.notices.say("Undone. Judge this group again.", { shown: true });
+    this.notices.say(isBack ? "Undone. Judge this group again." : "The undone group comes back when the studio answers.", { shown: true });
     return true;
   }
 
   // Show the next group now, or say when it comes.
-  async #advance() {
+  #advance() {
     const group = this.queue.take();
     this.dataset.ahead = this.queue.length;
-    this.#painted = false;
-    this.#current = group;
-    this.preview.clear();
-    this.queue.fill();
-    delete this.dataset.group;
-    if (!group) {
-      this.stage.clear();
+    if (group) this.screen.show(group, this.answers.remarks.of(group.id));
+    else {
+      this.screen.clear();
       this.#showEmpty();
-      return;
     }
-    this.#state("painting");
-    this.#gesture = new MODES[this.#mode](group.images.map((image) => image.id));
-    this.prompt.textContent = group.prompt;
-    this.tools.show(this.remarks.of(group.id));
-    const shown = await this.stage.show(group, this.#mode, this.#gesture).catch(() => false);
-    if (!shown || this.#current !== group) return;
-    this.#painted = true;
-    this.#paintedAt = performance.now();
-    if (this.#pressedAt !== null) {
-      const times = { start: this.#pressedAt, end: this.#paintedAt, detail: { group: group.id } };
-      performance.measure("loop:key-to-paint", times);
-      this.#pressedAt = null;
-    }
-    this.dataset.group = group.id;
-    this.#state("painted");
-    this.dispatchEvent(new CustomEvent("painted", { detail: { group: group.id }, bubbles: true }));
+    this.queue.fill(); // it asks for none that is on screen now
   }
 
   // ---- ways of judging and names ----------------------------------------------------------
 
   #nextMode() {
     const names = Object.keys(MODES);
-    return names[(names.indexOf(this.#mode) + 1) % names.length];
+    return names[(names.indexOf(this.screen.mode) + 1) % names.length];
   }
 
   #chooseMode(mode) {
@@ -319,38 +244,37 @@ class Rater extends StudioElement {
   }
 
   #setMode(mode) {
-    this.#mode = mode;
-    this.dataset.mode = mode;
     this.actions.show(mode);
     this.tour.tell({ help: MODES[mode].help });
-    if (!this.#current) return;
-    this.#gesture = new MODES[mode](this.#current.images.map((image) => image.id));
-    this.stage.dress(mode);
-    this.stage.mark(mode, this.#gesture);
-    this.stage.layout();
+    this.screen.setMode(mode);
   }
 
   async #changeName() {
     const name = await askName(this.root, { must: false });
-    if (name !== this.rater) this.#sit();
+    if (name !== this.answers.rater) this.#sit();
   }
 
-  // ---- what the page says -----------------------------------------------------------------
+  // ---- what comes from elsewhere ----------------------------------------------------------
 
-  #state(state) {
-    this.dataset.state = state;
+  // The link by which a guest came has taken all its ratings, or is withdrawn.
+  #end(sentence) {
+    this.ended = sentence;
+    this.queue?.close();
+    this.queue = null;
+    this.screen.clear();
+    this.#showEmpty();
   }
 
-  #showEmpty(sentence) {
+  #showEmpty(sentence = this.ended) {
     const trouble = this.queue?.state.kind === "trouble" ? this.queue.state.error.message : null;
-    this.#state(this.queue?.state.kind === "empty" || sentence || trouble ? "empty" : "asking");
-    this.prompt.textContent = "";
-    this.empty.textContent = sentence ?? trouble ?? comingSentence(this.live?.status);
+    const isEmpty = this.queue?.state.kind === "empty" || sentence || trouble;
+    this.screen.say(sentence ?? trouble ?? comingSentence(this.live?.status), isEmpty ? "empty" : "asking");
   }
 
+  // The studio has stored an answer.
   #settled({ record, answer }) {
     if (record.kind !== "rating") return;
-    this.last.settle(record.event_id, answer);
+    this.last.settle(record, answer);
     this.sitting?.settled(answer);
     this.live?.soon();
     // It should have taught and did not: the group was retired, and so may others here be.
@@ -360,14 +284,15 @@ class Rater extends StudioElement {
     }
   }
 
+  // A group was judged in another tab.
   #elsewhere({ project, rater, group }) {
-    if (project !== this.project?.id || rater !== this.rater || !this.queue) return;
+    if (project !== this.project?.id || rater !== this.answers?.rater || !this.queue) return;
     this.queue.drop(group);
-    if (this.#current?.id === group) this.#advance();
+    if (this.screen.group?.id === group) this.#advance();
   }
 
   #liveChanged() {
-    if (!this.#current) this.#showEmpty();
+    if (!this.screen.group) this.#showEmpty();
     if (this.live.status) this.tour.tell({ least: this.live.status.min_groups });
     if (this.live.error || !this.queue) return;
     if (!this.queue.length) this.queue.fill();

@@ -1,6 +1,7 @@
 // Data out and in: every format to take the ratings away in, and a way back for them.
-import { API } from "./address.js";
+import { API, pageUrl } from "./address.js";
 import { h, plural } from "./element.js";
+import { mayI } from "./session.js";
 import { ImportForm, leftOut } from "./settings-import.js";
 
 const FORMATS = [
@@ -36,7 +37,11 @@ export class DataForm {
       h("ul", { class: "downloads" }, this.links.map(({ link, words }) => h("li", {}, link, h("p", { class: "quiet" }, words)))),
       h("p", { class: "check" }, this.images, h("label", { for: "with-images" }, "Put the images into Dataset and Pick-a-Pic too; without them both have only the images' ids.")),
       this.back.node,
+      h("p", {}, h("a", { href: pageUrl("data", projectId) }, "Room on the disk, backups, who changed what, and removing a person's data")),
     );
+    // A file of ratings speaks in the names of others.
+    this.back.node.hidden = true;
+    mayI("administrator").then((may) => (this.back.node.hidden = !may));
   }
 
   #point() {

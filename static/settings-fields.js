@@ -17,6 +17,7 @@ export class FieldRow {
       yes_no: () => h("input", { ...shared, type: "checkbox" }),
       integer: () => h("input", { ...shared, inputmode: "numeric", autocomplete: "off" }),
       number: () => h("input", { ...shared, inputmode: "decimal", autocomplete: "off" }),
+      text: () => h("input", { ...shared, autocomplete: "off", spellcheck: "false" }),
     }[field.kind]();
     this.refusal = h("p", { class: "refusal", id: `refusal-${field.name}` });
     this.node = h(
@@ -46,6 +47,7 @@ export class FieldRow {
     const text = this.input.value.trim();
     if (this.field.kind === "choice") return text;
     if (text === "" && this.field.optional) return null;
+    if (this.field.kind === "text") return text;
     const number = Number(text.replace(",", "."));
     return text === "" || Number.isNaN(number) ? text : number;
   }

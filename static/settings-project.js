@@ -8,6 +8,7 @@ const NOTES = {
   Generation: "A change here retires the groups that nobody has judged yet; new ones are made.",
   Rating: "How groups are shown to raters.",
   Updates: "When the studio fine-tunes, and on how much.",
+  Times: "On whose clocks schedules run, and when the studio keeps quiet; schedules are on the Train page.",
   Learning: "How hard an update pulls. The defaults are measured on the starter; see docs/experiments.md.",
 };
 
@@ -33,7 +34,8 @@ export class ProjectForm {
       this.rows.set(field.name, row);
       return row.node;
     });
-    return h("fieldset", {}, h("legend", {}, h("h2", {}, name)), h("p", { class: "quiet" }, NOTES[name] ?? ""), rows);
+    const note = name === "Content" ? this.project.content_note : NOTES[name];
+    return h("fieldset", {}, h("legend", {}, h("h2", {}, name)), h("p", { class: "quiet" }, note ?? ""), rows);
   }
 
   #reset() {

@@ -1,4 +1,5 @@
 // Everyone who judged here, in figures, and whom the studio learns from.
+import { pageUrl } from "./address.js";
 import { get, patch } from "./api.js";
 import { h, plural } from "./element.js";
 
@@ -63,8 +64,15 @@ export class Raters {
         rater.excluded ? button("Learn again", () => this.#put(rater, false)) : null,
         asks ? button("Yes, exclude", () => this.#put(rater, true)) : null,
         asks ? button("Keep", () => this.#ask(null)) : null,
-        rater.excluded || asks ? null : button("Exclude", () => this.#ask(rater.id))),
+        rater.excluded || asks ? null : button("Exclude", () => this.#ask(rater.id)),
+        asks ? null : h("a", { class: "button", href: this.#removal(rater.name) }, "Remove data …")),
     );
+  }
+
+  #removal(name) {
+    const url = new URL(pageUrl("data", this.projectId));
+    url.searchParams.set("rater", name);
+    return url.href;
   }
 
   #ask(id) {

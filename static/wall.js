@@ -1,6 +1,7 @@
 // The probe wall: the fixed prompts and seeds as a version draws them, beside version 0.
-import { ApiError, get, picture } from "./api.js";
+import { ApiError, get } from "./api.js";
 import { h } from "./element.js";
+import { shown as shownPicture } from "./veil.js";
 
 async function probe(version) {
   try {
@@ -25,7 +26,7 @@ function byPrompt(images) {
 function cell(image, words) {
   if (!image) return h("span", { class: "missing", title: "not made yet" });
   const alt = `${words}, seed ${image.seed}: ${image.prompt}`;
-  return h("img", { src: picture(image), alt, loading: "lazy", width: 96, height: 96 });
+  return shownPicture(image, { alt, loading: "lazy", width: 96, height: 96 });
 }
 
 const same = (image, others) => others?.find((other) => other.seed === image.seed);

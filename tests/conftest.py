@@ -32,7 +32,13 @@ hypothesis_settings.load_profile("steady")
 
 # Where given, every test that uses `db` runs on this PostgreSQL server: `make postgresql`.
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,19 @@ PACKAGE = ROOT / "loop_studio"
 LEAVES = {
     "agreement",
     "config",
+    "content",
     "errors",
     "estimators",
+    "guard",
     "judgement",
+    "logs",
     "model_folder",
+    "pixels",
+    "presets",
+    "setting_fields",
     "settings",
     "shares",
+    "timetable",
 }
 # What each layer may import of the package, beside itself and the leaves.
 BELOW: dict[str, set[str]] = {
@@ -38,14 +45,14 @@ BELOW: dict[str, set[str]] = {
     "storage": set(),
     "exchange": {"storage"},
     "ui": {"storage", "exchange", "rewards.catalogue", "starter"},
-    "jobs": {"storage", "rewards", "diffusion", "rl", "starter"},
+    "jobs": {"storage", "exchange", "rewards", "diffusion", "rl", "starter"},
 }
 HEAVY = ("torch", "diffusers", "transformers", "peft", "accelerate", "loop_studio.jobs")
 
 
 @cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+def walked(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))))
 
 
 def sources(*folders: str) -> list[Path]:
@@ -54,7 +61,7 @@ def sources(*folders: str) -> list[Path]:
 
 def nodes(paths: list[Path]) -> Iterator[tuple[Path, ast.AST]]:
     for path in paths:
-        for node in ast.walk(tree(path)):
+        for node in walked(path):
             yield path.relative_to(ROOT), node
 
 
@@ -71,9 +78,21 @@ def imported(paths: list[Path]) -> Iterator[tuple[Path, int, str]]:
                 yield path, node.lineno, f"{module}.{alias.name}"
 
 
+@cache
 def called(node: ast.AST) -> str:
     """`torch.load` for the call torch.load(...), `open` for open(...), else an empty string."""
     return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+def keywords(node: ast.AST) -> list[tuple[str | None, object]]:
+    """The constants among the named arguments of a call: (name, value)."""
+    if not isinstance(node, ast.Call):
+        return []
+    return [
+        (given.arg, given.value.value)
+        for given in node.keywords
+        if isinstance(given.value, ast.Constant)
+    ]
 
 
 def within(name: str, *packages: str) -> bool:
@@ -100,9 +119,12 @@ def test_every_layer_is_known() -> None:
     assert found <= set(BELOW), found - set(BELOW)
 
 
-@pytest.mark.parametrize("module", ["loop_studio.ui.server", "loop_studio.storage.migration"])
-def test_the_web_process_and_storage_load_no_tensor_library(module: str) -> None:
-    program = f"import sys, {module}; print(*(name for name in {HEAVY} if name in sys.modules))"
+def test_the_web_process_and_storage_load_no_tensor_library() -> None:
+    """In one process: what either of them loads would be there."""
+    program = (
+        "import sys, loop_studio.storage.migration, loop_studio.ui.server\n"
+        f"print(*(name for name in {HEAVY} if name in sys.modules))"
+    )
     answer = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
@@ -130,7 +152,9 @@ def test_only_settings_reads_the_environment() -> None:
     wrong = [
         f"{path}:{node.lineno}"
         for path, node in nodes(paths)
-        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"os.environ", "os.getenv"}
+        if isinstance(node, ast.Attribute)
+        and node.attr in {"environ", "getenv"}
+        and ast.unparse(node.value) == "os"
     ]
     wrong += [
         f"{path}:{line}"
@@ -220,11 +244,32 @@ def test_no_pickle_is_ever_read() -> None:
     for path, node in nodes(paths):
         name = called(node)
         # The training recipe may resume from its own file, with the restricted reader.
-        resumes = "starter" in path.parts and "weights_only=True" in ast.unparse(node)
+        resumes = "starter" in path.parts and ("weights_only", True) in keywords(node)
         if name in {"eval", "exec"} or (name == "torch.load" and not resumes):
             wrong.append(f"{path}:{node.lineno} calls {name}")
-        if name and "allow_pickle=True" in ast.unparse(node):
+        if ("allow_pickle", True) in keywords(node):
             wrong.append(f"{path}:{node.lineno} allows pickle")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_code_of_a_model_is_ever_run() -> None:
+    """Weights are safetensors, and what a repository brings as Python stays unread."""
+    harmless = re.compile(r"(Tokenizer|Processor|ProcessorPil|Config)\.from_pretrained$")
+    wrong = []
+    for path, node in nodes([*sources("loop_studio", "benchmarks"), ROOT / "app.py"]):
+        if not isinstance(node, ast.Call):
+            continue
+        said = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        if said.get("trust_remote_code", "False") != "False" or "custom_pipeline" in said:
+            wrong.append(f"{path}:{node.lineno} trusts remote code")
+        name = called(node)
+        if not name.endswith(".from_pretrained"):
+            continue
+        # Unless told, transformers asks at the terminal whether to run a repository's own code.
+        if re.match("Auto[A-Z]", name) and "trust_remote_code" not in said:
+            wrong.append(f"{path}:{node.lineno} leaves remote code to a question")
+        if not harmless.search(name) and said.get("use_safetensors") != "True":
+            wrong.append(f"{path}:{node.lineno} may read a pickle")
     assert not wrong, "\n".join(wrong)
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
-import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import app
 from loop_studio import __version__
 from loop_studio.settings import Settings
+from loop_studio.storage.roles import ACCOUNT_ROLES, SCOPES
 
 ROOT = Path(__file__).parent.parent
-PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]
+GUIDES = ["docs/data.md", "docs/docker.md"]
+PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", *GUIDES]
 PATH = re.compile(r"`((?:loop_studio|migrations|static|tests|benchmarks|docs|\.ci)/[\w./-]*)`")
 FUNCTION = re.compile(r"`([\w./]+\.py):([\w.]+)`")
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)")
@@ -60,6 +62,16 @@ def test_the_architecture_has_two_pages_at_most() -> None:
     assert len(words) <= 1200
 
 
+def test_every_fault_has_a_test() -> None:
+    """Each line of the list names at least one, and each that it names is there."""
+    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    lines = [line for line in text("docs/faults.md").splitlines() if line.startswith("| ")]
+    for line in lines[1:]:
+        named = re.findall(r"`(test_\w+)`", line)
+        assert named, line
+        assert not [name for name in named if f"def {name}(" not in tests], line
+
+
 def test_the_readme_lists_the_environment_as_it_is() -> None:
     fields = Settings.model_fields
     known = {
@@ -68,6 +80,22 @@ def test_the_readme_lists_the_environment_as_it_is() -> None:
     }
     listed = set(re.findall(r"\b(?:LOOP_STUDIO|HF_TOKEN)[A-Z_]*\b", text("README.md")))
     assert listed == known
+
+
+@pytest.mark.parametrize("page", GUIDES)
+def test_a_guide_names_settings_and_commands_that_exist(
+    page: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {f"LOOP_STUDIO_{name.upper()}" for name in Settings.model_fields}
+    assert set(re.findall(r"\bLOOP_STUDIO_[A-Z_]+\b", text(page))) <= known
+    services = r"docker compose (?:exec|run) (?:--rm )?studio (?:python app\.py )?"
+    called = re.findall(rf"(?:^python app\.py |{services})([a-z-]+)(.*)", code(page), re.MULTILINE)
+    assert called
+    for command, options in called:
+        with pytest.raises(SystemExit):
+            app.main([command, "--help"])
+        shown = capsys.readouterr().out
+        assert all(option in shown for option in re.findall(r"--[a-z]+", options)), command
 
 
 def targets(makefile: str) -> set[str]:
@@ -90,20 +118,32 @@ def test_make_can_plan_every_target(target: str) -> None:
     assert plan.returncode == 0, plan.stderr
 
 
-def test_the_commands_of_the_readme_are_commands_of_the_program() -> None:
-    called = set(re.findall(r"python app\.py ([a-z]+)", code("README.md")))
+def test_the_commands_of_the_readme_are_commands_of_the_program(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    called = set(re.findall(r"python app\.py ((?:accounts )?[a-z-]+)", code("README.md")))
     for command in sorted(called):
-        shown = subprocess.run(
-            [sys.executable, "app.py", command, "--help"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert shown.returncode == 0, shown.stderr
-        options = re.findall(rf"app\.py {command}.*?(--[a-z]+)", code("README.md"))
-        assert all(option in shown.stdout for option in options)
-    assert {"web", "worker", "loop", "export"} <= called
+        with pytest.raises(SystemExit) as ended:
+            app.main([*command.split(), "--help"])
+        assert ended.value.code == 0
+        shown = capsys.readouterr().out
+        options = re.findall(rf"app\.py {command} .*?(--[a-z]+)", code("README.md"))
+        assert all(option in shown for option in options)
+    assert {"web", "worker", "loop", "export", "import-project"} <= called
+
+
+def test_the_guide_to_accounts_names_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = text("docs/accounts.md")
+    assert not [path for path in PATH.findall(guide) if not (ROOT / path).exists()]
+    assert all(f"| {role} |" in guide for role in ("guest", *ACCOUNT_ROLES))
+    assert all(f"`{scope}`" in guide for scope in SCOPES)
+    called = set(re.findall(r"app\.py accounts (\w+)", guide))
+    assert called == {"add", "password", "list"}
+    for command in called:
+        with pytest.raises(SystemExit) as ended:
+            app.main(["accounts", command, "--help"])
+        assert ended.value.code == 0
+    assert "--role" in capsys.readouterr().out
 
 
 def test_one_number_of_the_release_everywhere() -> None:

@@ -72,6 +72,14 @@ def fresh(like: Mapping[str, Tensor], seed: int) -> State:
     return state
 
 
+def weighed(state: State, weight: float) -> State:
+    """The adapter that adds `weight` times as much to each layer; 1 is the same, 0 nothing."""
+    return {
+        name: tensor * weight if weight != 1 and ".lora_B." in name else tensor
+        for name, tensor in state.items()
+    }
+
+
 class Adapters:
     """The three adapters of one UNet, and which of them answers.
 

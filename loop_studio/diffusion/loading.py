@@ -16,7 +16,9 @@ from loop_studio.settings import Attention
 Pipeline: TypeAlias = StableDiffusionPipeline | StableDiffusionXLPipeline
 
 
-def snapshot(hub_id: str, commit: str | None, token: str | None) -> Path:
+def snapshot(
+    hub_id: str, commit: str | None, token: str | None, with_checker: bool = False
+) -> Path:
     """The folder of `owner/name` or `owner/name@revision`, downloaded unless it is here already.
 
     It is named after its commit; with `commit`, it is of that one, wherever the revision points by
@@ -31,7 +33,7 @@ def snapshot(hub_id: str, commit: str | None, token: str | None) -> Path:
                 revision=wanted,
                 token=token,
                 use_safetensors=True,
-                safety_checker=None,  # not to be downloaded
+                **({} if with_checker else {"safety_checker": None}),  # None: not downloaded
             )
         )
     except (OSError, ValueError) as error:

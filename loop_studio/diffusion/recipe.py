@@ -13,7 +13,7 @@ from loop_studio.diffusion.policy import Rollout, StableDiffusionPolicy
 from loop_studio.estimators import SINGLE_STEP
 from loop_studio.rl.late import LateRatings
 from loop_studio.rl.objective import brake
-from loop_studio.rl.types import JudgedGroup, Sampler
+from loop_studio.rl.types import JudgedGroup, Sampler, Weights
 from loop_studio.rl.update import LoopConfig
 
 
@@ -48,21 +48,21 @@ def sample_groups(
     prompts: Sequence[str],
     seeds: Sequence[Sequence[int]],
     config: ProjectConfig,
+    weights: Weights = "live",
 ) -> list[Rollout]:
-    """A group per prompt under the live weights, all in the same passes; where memory runs out,
-    in halves.
-    """
+    """A group per prompt, all in the same passes; where memory runs out, in halves."""
+    drawn = drawn_steps_of(config)
     try:
         return policy.rollouts(
-            prompts, seeds, sampler_of(config), drawn_steps=drawn_steps_of(config)
+            prompts, seeds, sampler_of(config), drawn_steps=drawn, weights=weights
         )
     except torch.OutOfMemoryError:
         if len(prompts) == 1:
             raise
     half = len(prompts) // 2
     return [
-        *sample_groups(policy, prompts[:half], seeds[:half], config),
-        *sample_groups(policy, prompts[half:], seeds[half:], config),
+        *sample_groups(policy, prompts[:half], seeds[:half], config, weights),
+        *sample_groups(policy, prompts[half:], seeds[half:], config, weights),
     ]
 
 

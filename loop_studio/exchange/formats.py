@@ -37,6 +37,8 @@ def export(
 
 def _picture(files: FileStore, image: ExportedImage) -> bytes | None:
     try:
+        if image.withheld is not None:
+            return None
         with files.open(image.key) as file:
             return file.read()
     except NotFound:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from loop_studio.errors import Invalid, Refused, TooLarge
 from loop_studio.jobs.autopilot import make_worker
+from loop_studio.jobs.pieces import chunks
 from loop_studio.jobs.worker import Worker
 from loop_studio.settings import Settings
 from loop_studio.storage import imports, jobs
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import new_key
-
-CHUNK = 2**20
 
 
 def bring_in(settings: Settings, db: Database, project_id: str, file: Path, name: str) -> int:
@@ -29,7 +27,7 @@ def bring_in(settings: Settings, db: Database, project_id: str, file: Path, name
     worker = make_worker(settings, db)
     with worker.alive():
         _run_waiting(worker, project_id)  # what an earlier run was killed in
-        stored = worker.bench.files.put(new_key(".safetensors"), _chunks(file))
+        stored = worker.bench.files.put(new_key(".safetensors"), chunks(file))
         queued = imports.create(db, project_id, stored, name)
         _run_waiting(worker, project_id)
     ended = imports.get(db, queued.id)
@@ -44,9 +42,3 @@ def _run_waiting(worker: Worker, project_id: str) -> None:
     db, worker_id = worker.bench.db, worker.bench.worker_id
     while job := jobs.claim(db, worker_id, [imports.KIND], project_id):
         worker.run(job)
-
-
-def _chunks(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while chunk := opened.read(CHUNK):
-            yield chunk

@@ -16,5 +16,6 @@ def run(bench: Bench, job: Job) -> None:
     live = versions.live(bench.db, project.id)
     policy = bench.models.ready(project, config, "live", live)
     policy.trainable_steps(sampler_of(config))
+    bench.models.safety_checker(project, config)
     projects.set_generation_error(bench.db, project.id, None)
     jobs.finish(bench.db, job, "succeeded")

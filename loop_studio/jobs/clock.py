@@ -6,29 +6,34 @@ and every insertion carries a unique key.
 
 from __future__ import annotations
 
-import logging
-from datetime import datetime, timedelta
-
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 
-from loop_studio.errors import Refused
-from loop_studio.storage import jobs, leases, projects, schedules, updates
+from loop_studio.settings import Settings
+from loop_studio.storage import (
+    audit,
+    auto_update,
+    autopilots,
+    backups,
+    jobs,
+    leases,
+    projects,
+    room,
+    schedules,
+)
 from loop_studio.storage.database import Database
-from loop_studio.storage.schema import Schedule, new_id, now
-
-log = logging.getLogger(__name__)
+from loop_studio.storage.schema import new_id, now
 
 LEASE = "clock"
 LEASE_S = 15.0
-WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat", "sun")
+BACKUP_HOUR = 3  # UTC; a studio that sleeps then makes its backup once it is awake
 
 
 class Clock:
     """Ticks while this process holds the clock's lease."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, settings: Settings) -> None:
         self._db = db
+        self._settings = settings
         self._holder = new_id()
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
@@ -36,9 +41,13 @@ class Clock:
         )
         ticks = (
             (self.refill, 1),
+            (self.fly, 1),
             (self.sweep, 5),
             (self.due, 5),
+            (self.after_quiet, 60),
             (self.look_again, 60),
+            (self.look_for_room, 30),
+            (self.back_up, 60),
             (self.tidy, 3600),
         )
         for tick, seconds in ticks:
@@ -60,16 +69,21 @@ class Clock:
         for project in projects.active(self._db):
             jobs.refill(self._db, project.id)
 
+    def fly(self) -> None:
+        """Queue the next update of every autopilot that has one left."""
+        autopilots.tick(self._db)
+
     def sweep(self) -> None:
         """Close what lapsed: jobs of workers that are gone."""
         jobs.sweep(self._db)
 
     def due(self) -> None:
         """Enqueue what a schedule asks for, once per date."""
-        moment = now()
-        for schedule in schedules.due(self._db, moment):
-            if schedules.advance(self._db, schedule, next_run(schedule.cron, moment)):
-                enqueue(self._db, schedule)
+        schedules.run_due(self._db, now())
+
+    def after_quiet(self) -> None:
+        """Start the updates that quiet hours put off."""
+        auto_update.start_after_quiet(self._db)
 
     def look_again(self) -> None:
         """Where no group could be made while people rate: see whether one can be made now."""
@@ -79,6 +93,20 @@ class Clock:
                 key = f"check_model/{project.id}/{minute}"
                 jobs.enqueue(self._db, "check_model", project.id, dedupe_key=key)
 
+    def look_for_room(self) -> None:
+        """Stop and start the making of groups as the disk fills and empties; keep to the quota."""
+        if room.look(self._db, self._settings):
+            minute = now().strftime("%Y-%m-%dT%H:%M")
+            payload = {"quota": self._settings.quota_bytes}
+            key = f"room/{minute}"
+            jobs.enqueue(self._db, "housekeeping", payload=payload, dedupe_key=key, priority=5)
+
+    def back_up(self) -> None:
+        """Ask for the backup of the night, once a day whoever asks; PostgreSQL makes its own."""
+        wanted = self._settings.backups_kept > 0 and self._db.is_sqlite
+        if wanted and now().hour >= BACKUP_HOUR:
+            backups.ask(self._db, self._settings, nightly=True)
+
     def tidy(self) -> None:
         """Ask for housekeeping, once an hour whoever asks."""
         hour = now().strftime("%Y-%m-%dT%H")
@@ -86,53 +114,5 @@ class Clock:
 
     def _if_holder(self, tick: object) -> None:
         if leases.take(self._db, LEASE, self._holder, LEASE_S) and callable(tick):
-            tick()
-
-
-def enqueue(db: Database, schedule: Schedule) -> None:
-    """Insert the row that a due schedule stands for; a refusal waits for the next date."""
-    try:
-        if schedule.kind == "update" and schedule.project_id is not None:
-            updates.create(db, schedule.project_id)
-        else:
-            key = f"{schedule.id}/{schedule.next_run_at.isoformat()}"
-            jobs.enqueue(db, schedule.kind, project_id=schedule.project_id, dedupe_key=key)
-    except Refused as error:
-        log.info("schedule %s: %s", schedule.id, error.detail)
-
-
-def next_run(cron: str, after: datetime) -> datetime:
-    """The first date after `after` that a Unix cron line means, in UTC.
-
-    Raises ValueError for a line that is not five cron fields.
-    """
-    fields = cron.split()
-    if len(fields) != 5:
-        raise ValueError(f"a cron line has five fields, this has {len(fields)}: {cron!r}")
-    minute, hour, day, month, weekday = fields
-    trigger = CronTrigger(
-        minute=minute,
-        hour=hour,
-        day=day,
-        month=month,
-        day_of_week=",".join(_weekdays(part) for part in weekday.split(",")),
-        timezone="UTC",
-    )
-    found: datetime = trigger.get_next_fire_time(None, after + timedelta(microseconds=1))
-    return found
-
-
-def _weekdays(part: str) -> str:
-    """One part of the weekday field by names: Unix counts from Sunday 0, APScheduler from Monday.
-
-    Ranges are written out, since a Unix range may start on Sunday, APScheduler's last day.
-    """
-    days, _, stride = part.partition("/")
-    days = "0-6" if days == "*" and stride else days
-    first, _, last = days.partition("-")
-    if not first.isdigit():
-        return part
-    numbers = range(int(first), int(last or (6 if stride else first)) + 1, int(stride or 1))
-    if not numbers or max(numbers) >= len(WEEKDAYS):
-        raise ValueError(f"weekdays are 0 to 7, not {part!r}")
-    return ",".join(WEEKDAYS[number] for number in numbers)
+            with audit.acting(audit.STUDIO):
+                tick()

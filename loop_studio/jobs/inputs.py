@@ -5,24 +5,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from loop_studio.diffusion.recipe import groups_per_pass
-from loop_studio.errors import Refused
+from loop_studio.errors import Refused, StudioError
 from loop_studio.estimators import STANDARDISED, Judged, estimate, judge_of
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.rollout import Order, make_groups
-from loop_studio.jobs.score import NotFinite, score_images
-from loop_studio.rewards.catalogue import entry
-from loop_studio.rewards.model import load
+from loop_studio.jobs.score import is_lasting, score_images
+from loop_studio.jobs.sources import Source, counting
+from loop_studio.judgement import LEARNED
+from loop_studio.rewards.model import CANNOT_SCORE
 from loop_studio.storage import groups, projects, prompts, scores, updates, versions
 from loop_studio.storage.projects import Revision
 from loop_studio.storage.refilling import NO_PROMPTS
-from loop_studio.storage.schema import Group, Job, Update, UpdateInput
+from loop_studio.storage.schema import Group, Image, Job, Update, UpdateInput
 from loop_studio.storage.updates import NewInput
 
 log = logging.getLogger(__name__)
 
 LEAST_SD = 1e-6
+WAITING = "Groups that could not be scored and wait for the next update: {count}. {why}"
 
 
 def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], list[UpdateInput]]:
@@ -31,38 +34,57 @@ def claim_inputs(bench: Bench, job: Job, update: Update) -> tuple[list[Group], l
     recorded = updates.inputs(bench.db, update.id)
     if recorded:
         return updates.groups_of(bench.db, update.id), recorded
-    sources = {name: weight for name, weight in revision.reward.models.items() if weight > 0}
-    if revision.reward.human == 0:
+    reward = revision.reward
+    sources = counting(bench, update.project_id, reward)
+    if reward.automatic_only or LEARNED in {source.name for source in sources}:
         _make_lacking_groups(bench, job, update, revision)
     claimed = updates.claim_groups(bench.db, update.id)
-    claimed = _scored(bench, job, update, claimed, list(sources))
-    scales = {source: _scale(bench, update, source) for source in sources}
-    judgements = list(_human_judgements(bench, claimed)) if revision.reward.human else []
+    claimed = _scored(bench, job, update, claimed, sources)
+    scales = {source.name: _scale(bench, update, source) for source in sources}
+    judgements = list(_human_judgements(bench, claimed)) if reward.human else []
+    judged = {one.group.id for one in judgements}
     for source in sources:
-        judgements += _automatic_judgements(bench, claimed, source)
-    weights = {"human": revision.reward.human, **sources}
+        # Where people have judged, nobody needs to guess how they would.
+        unjudged = [group for group in claimed if group.id not in judged]
+        asked = unjudged if source.name == LEARNED else claimed
+        judgements += _automatic_judgements(bench, asked, source)
+    weights = {"human": reward.human, **reward.models}
     if revision.config.estimator not in STANDARDISED:
-        weights |= {source: weight / scales[source] for source, weight in sources.items()}
+        weights |= {name: reward.models[name] / scale for name, scale in scales.items()}
     return claimed, updates.record_inputs(
         bench.db, update.id, _inputs(bench, update, revision, claimed, judgements, weights), scales
     )
 
 
 def _scored(
-    bench: Bench, job: Job, update: Update, claimed: list[Group], sources: Sequence[str]
+    bench: Bench, job: Job, update: Update, claimed: list[Group], sources: Sequence[Source]
 ) -> list[Group]:
-    """The claimed groups, every image of which has its scores; others are excluded for good."""
-    kept, lost = [], []
+    """The claimed groups, every image of which has its scores; the others wait on.
+
+    Raises the reward's own error when no group has all of its scores.
+    """
+    kept: list[Group] = []
+    waiting: list[str] = []
+    failure: StudioError | None = None
     for step, group in enumerate(claimed):
-        bench.between(job, "scoring", step, len(claimed))
+        report = partial(bench.between, job, "scoring", step, len(claimed))
+        report()
         try:
+            if failure is not None and is_lasting(failure):
+                raise failure
             for source in sources:
-                score_images(bench, source, groups.images(bench.db, group.id))
+                score_images(bench, source, _in_sight(bench, group), report)
             kept.append(group)
-        except NotFinite as error:
-            log.warning("group %s is excluded: %s", group.id, error.detail)
-            lost.append(group.id)
-    updates.exclude_groups(bench.db, update.id, lost, "A reward gave it a score that is no number.")
+        except CANNOT_SCORE as error:
+            failure = error
+            waiting.append(group.id)
+    if failure is None:
+        return kept
+    log.warning("%d groups wait: %s", len(waiting), failure.detail)
+    if not kept:
+        raise failure
+    updates.exclude_groups(bench.db, update.id, waiting, None)
+    updates.set_notice(bench.db, update.id, WAITING.format(count=len(waiting), why=failure.detail))
     return kept
 
 
@@ -79,9 +101,13 @@ class Judgement:
 
 
 def _make_lacking_groups(bench: Bench, job: Job, update: Update, revision: Revision) -> None:
-    """With automatic rewards only, an update makes the groups it lacks."""
-    wanted = revision.config.auto_update_groups or revision.config.min_groups
-    wanted = min(wanted, revision.config.max_groups_per_update)
+    """With rewards that need nobody, an update makes the groups it lacks.
+
+    Beside people it fills up to the most it may take with groups for the learned reward alone.
+    """
+    wanted = most = revision.config.max_groups_per_update
+    if revision.reward.automatic_only:
+        wanted = min(revision.config.auto_update_groups or revision.config.min_groups, most)
     active = prompts.active(bench.db, update.project_id)
     start = updates.claimable(bench.db, update.project_id)
     if start < wanted and not active:
@@ -96,12 +122,11 @@ def _make_lacking_groups(bench: Bench, job: Job, update: Update, revision: Revis
         make_groups(bench, update.project_id, orders[first : first + together])
 
 
-def _scale(bench: Bench, update: Update, source: str) -> float:
+def _scale(bench: Bench, update: Update, source: Source) -> float:
     """Pooled within-group sd of the source, so that all automatic sources are on one scale."""
-    known = entry(source)
-    assert known is not None
-    measured = scores.within_group_sd(bench.db, update.project_id, source, load(source).version)
-    return max(measured or known.default_sd, LEAST_SD)
+    version = source.version(bench)
+    measured = scores.within_group_sd(bench.db, update.project_id, source.name, version)
+    return max(measured or source.entry.default_sd, LEAST_SD)
 
 
 def _human_judgements(bench: Bench, claimed: Sequence[Group]) -> Iterator[Judgement]:
@@ -112,12 +137,18 @@ def _human_judgements(bench: Bench, claimed: Sequence[Group]) -> Iterator[Judgem
 
 
 def _automatic_judgements(
-    bench: Bench, claimed: Sequence[Group], source: str
+    bench: Bench, claimed: Sequence[Group], source: Source
 ) -> Iterator[Judgement]:
+    mode = "group_score" if source.entry.groupwise else "score"
     for group in claimed:
-        found = score_images(bench, source, groups.images(bench.db, group.id))
+        found = score_images(bench, source, _in_sight(bench, group))
         if len(found) >= 2:
-            yield Judgement(group, source, "score", found)
+            yield Judgement(group, source.name, mode, found)
+
+
+def _in_sight(bench: Bench, group: Group) -> list[Image]:
+    """What nobody is shown is not judged, by rewards as little as by people."""
+    return [image for image in groups.images(bench.db, group.id) if image.withheld is None]
 
 
 def _inputs(

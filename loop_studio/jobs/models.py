@@ -11,11 +11,14 @@ import torch
 
 from loop_studio import model_folder
 from loop_studio.config import ProjectConfig
+from loop_studio.content import NO_CHECKER
+from loop_studio.diffusion.adapters import weighed
 from loop_studio.diffusion.loading import snapshot
 from loop_studio.diffusion.lora_file import Checkpoint, unpack_checkpoint
 from loop_studio.diffusion.memory import check_fits
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import shape_of
+from loop_studio.diffusion.safety import SafetyChecker
 from loop_studio.errors import ModelUnusable
 from loop_studio.settings import Attention
 from loop_studio.starter.paths import folder_of
@@ -51,21 +54,28 @@ class Models:
         self._attention: Attention = attention
         self._key: _Key | None = None
         self._policy: StableDiffusionPolicy | None = None
-        self._snapshots: dict[str, Path] = {}  # of models from the hub, by project
+        # Of models from the hub, by project; with or without the safety checker.
+        self._snapshots: dict[tuple[str, bool], Path] = {}
+        self._checker: tuple[_Key, SafetyChecker] | None = None
         self._slots: dict[str, str] = {}  # slot -> version id and shape
 
     def ready(
-        self, project: Project, config: ProjectConfig, slot: str, version: Version
+        self,
+        project: Project,
+        config: ProjectConfig,
+        slot: str,
+        version: Version,
+        weight: float = 1.0,
     ) -> StableDiffusionPolicy:
-        """The project's model with `version` in `slot`.
+        """The project's model with `version` in `slot`, its LoRA counting `weight`.
 
         Raises ModelUnusable when the model cannot be loaded or a file does not fit it.
         """
-        policy = self._load(_Key(self._folder(project), config.precision), config)
-        wanted = self._content(version, config)
+        policy = self._load(_Key(self.folder(project), config.precision), config)
+        wanted = self._content(version, config, weight)
         if self._slots.get(slot) != wanted:
             self._slots.pop(slot, None)
-            self._fill(policy, slot, version, config)
+            self._fill(policy, slot, version, config, weight)
             self._slots[slot] = wanted
         return policy
 
@@ -87,12 +97,14 @@ class Models:
         self._slots.pop("learner", None)
 
     def checkpoint(self, version: Version) -> Checkpoint | None:
-        """The stored checkpoint of a version; None for the base."""
+        """The stored checkpoint of a version; None for the base.
+
+        Raises NotFound for a file that is gone or is not the one that was written.
+        """
         if version.number == 0:
             return None
-        stored = versions.file(self._db, version.id, "resume")
-        with self._files.open(stored.key) as file:
-            return unpack_checkpoint(file.read())
+        path = versions.whole_file(self._db, self._files, version.id, "resume")
+        return unpack_checkpoint(path.read_bytes())
 
     def _load(self, key: _Key, config: ProjectConfig) -> StableDiffusionPolicy:
         if self._policy is None or self._key != key:
@@ -111,29 +123,60 @@ class Models:
             self._key = key
         return self._policy
 
-    def _folder(self, project: Project) -> Path:
+    def safety_checker(self, project: Project, config: ProjectConfig) -> SafetyChecker | None:
+        """What looks at the project's pictures; None where nothing has to, or the model has none.
+
+        Raises ModelUnusable for one that is damaged, and where pictures are to be blocked and
+        there is none.
+        """
+        if config.content == "off":
+            return None
+        folder = self.folder(project, with_checker=True)
+        if (sentence := model_folder.checker_fault(folder)) is not None:
+            raise ModelUnusable(sentence)
+        if not model_folder.has_checker(folder):
+            if config.content == "block":
+                raise ModelUnusable(NO_CHECKER)
+            return None
+        key = _Key(folder, config.precision)
+        if self._checker is None or self._checker[0] != key:
+            self._checker = None  # before the next one takes memory
+            dtype = getattr(torch, key.precision)
+            self._checker = (key, SafetyChecker.load(folder, self.device, dtype))
+        return self._checker[1]
+
+    def folder(self, project: Project, with_checker: bool = False) -> Path:
         """Where the project's model lies: of a hub id, the commit that the project began with."""
         where = folder_of(project.model)
         if isinstance(where, Path) or model_folder.kind(where) != "hub":
             return Path(where)
-        if project.id not in self._snapshots:
-            found = snapshot(where, project.model_revision, self._token)
+        key = (project.id, with_checker)
+        if key not in self._snapshots:
+            found = snapshot(where, project.model_revision, self._token, with_checker)
             projects.pin_model(self._db, project.id, found.name)
-            self._snapshots[project.id] = found
-        return self._snapshots[project.id]
+            self._snapshots[key] = found
+        return self._snapshots[key]
 
     def _fill(
-        self, policy: StableDiffusionPolicy, slot: str, version: Version, config: ProjectConfig
+        self,
+        policy: StableDiffusionPolicy,
+        slot: str,
+        version: Version,
+        config: ProjectConfig,
+        weight: float,
     ) -> None:
         checkpoint = self.checkpoint(version)
         if checkpoint is None:
             policy.adapters.reset(slot, shape_of(config), seed=_seed(version.project_id))
         else:
-            policy.adapters.load(slot, checkpoint.adapter, checkpoint.shape)
+            adapter = weighed(checkpoint.adapter, weight)
+            policy.adapters.load(slot, adapter, checkpoint.shape)
 
     @staticmethod
-    def _content(version: Version, config: ProjectConfig) -> str:
-        return f"{version.id} {shape_of(config)}" if version.number == 0 else version.id
+    def _content(version: Version, config: ProjectConfig, weight: float = 1.0) -> str:
+        if version.number == 0:
+            return f"{version.id} {shape_of(config)}"
+        return version.id if weight == 1 else f"{version.id} x {weight}"
 
 
 def _seed(text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from loop_studio.diffusion.recipe import sampler_of
-from loop_studio.jobs import pictures
+from loop_studio.jobs import content, pictures
 from loop_studio.jobs.bench import Bench
 from loop_studio.jobs.rollout import seeds
 from loop_studio.rl.types import Weights
@@ -26,6 +26,8 @@ def run(bench: Bench, job: Job) -> None:
         version = versions.get(bench.db, version_id)
         policy = bench.models.ready(project, config, slot, version)
         rendered.append(policy.sample([prompt.text], seed, sampler_of(config), slot))
+    drawn = np.concatenate(rendered)
+    verdicts = content.verdicts(bench, project, drawn)
     groups.record(
         bench.db,
         job=job,
@@ -34,6 +36,6 @@ def run(bench: Bench, job: Job) -> None:
         version_id=job.payload["version_id"],
         opponent_id=job.payload["opponent_id"],
         revision_id=project.revision_id,
-        images=pictures.store(bench.files, np.concatenate(rendered), seed * 2, [prompt.text] * 2),
+        images=pictures.store(bench.files, drawn, seed * 2, [prompt.text] * 2, verdicts),
         trajectory=None,
     )

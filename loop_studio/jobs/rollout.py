@@ -12,11 +12,12 @@ from hashlib import sha256
 
 from loop_studio.diffusion import trajectory_file
 from loop_studio.diffusion.recipe import sample_groups
-from loop_studio.jobs import pictures
+from loop_studio.jobs import content, learned, pictures
 from loop_studio.jobs.bench import Bench
+from loop_studio.rl.types import Weights
 from loop_studio.storage import groups, projects, prompts, versions, workers
 from loop_studio.storage.files import new_key
-from loop_studio.storage.schema import Job
+from loop_studio.storage.schema import Group, Job, Version
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Order:
     origin: str
     prompt_id: str
     job: Job | None = None  # ends as the group is recorded
+    seed: int | None = None  # of the first picture, where someone has chosen it
+
+    def seeds(self, count: int) -> list[int]:
+        """One seed per picture."""
+        derived = seeds(self.origin, count)
+        return derived if self.seed is None else [self.seed, *derived[1:]]
 
 
 def run(bench: Bench, *claimed: Job) -> None:
@@ -36,33 +43,47 @@ def run(bench: Bench, *claimed: Job) -> None:
     make_groups(bench, project_id, orders)
 
 
-def make_groups(bench: Bench, project_id: str, orders: Sequence[Order]) -> None:
-    """Sample groups in the same UNet calls, and write the files and rows of each."""
+def make_groups(
+    bench: Bench, project_id: str, orders: Sequence[Order], version: Version | None = None
+) -> list[Group]:
+    """Sample groups in the same UNet calls, and write the files and rows of each.
+
+    Under the live version unless another one is named.
+    """
     started = time.monotonic()
     project = projects.get(bench.db, project_id)
     config = projects.config(bench.db, project.id)
-    live = versions.live(bench.db, project.id)
+    made_by = version or versions.live(bench.db, project.id)
+    slot: Weights = "live" if made_by.id == project.live_version_id else "archive"
     texts = [prompts.get(bench.db, order.prompt_id).text for order in orders]
-    policy = bench.models.ready(project, config, "live", live)
-    own_seeds = [seeds(order.origin, config.group_size) for order in orders]
-    made = sample_groups(policy, texts, own_seeds, config)
-    for order, text, rollout in zip(orders, texts, made, strict=True):
+    policy = bench.models.ready(project, config, slot, made_by)
+    own_seeds = [order.seeds(config.group_size) for order in orders]
+    made = sample_groups(policy, texts, own_seeds, config, slot)
+    recorded = [
         groups.record(
             bench.db,
             job=order.job,
             project_id=project.id,
             prompt_id=order.prompt_id,
-            version_id=live.id,
+            version_id=made_by.id,
             revision_id=project.revision_id,
             images=pictures.store(
-                bench.files, rollout.images, rollout.seeds, [text] * config.group_size
+                bench.files,
+                rollout.images,
+                rollout.seeds,
+                [text] * config.group_size,
+                content.verdicts(bench, project, rollout.images),
             ),
             trajectory=bench.files.put(
                 new_key(".safetensors"), trajectory_file.pack(rollout.trajectories)
             ),
         )
+        for order, text, rollout in zip(orders, texts, made, strict=True)
+    ]
+    learned.appraise(bench, project.id, [group.id for group in recorded])
     elapsed = time.monotonic() - started
     workers.set_rollout_seconds(bench.db, bench.worker_id, elapsed / len(orders))
+    return recorded
 
 
 def seeds(origin: str, count: int) -> list[int]:

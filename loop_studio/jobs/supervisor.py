@@ -13,10 +13,11 @@ import threading
 from collections import deque
 from typing import IO
 
+from loop_studio import logs
 from loop_studio.errors import StudioError
 from loop_studio.jobs.clock import Clock
 from loop_studio.settings import Settings
-from loop_studio.storage import jobs, workers
+from loop_studio.storage import autopilots, jobs, workers
 from loop_studio.storage.database import Database
 from loop_studio.storage.schema import new_id
 
@@ -33,7 +34,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, db: Database) -> None:
         self._db = db
-        self._clock = Clock(db)
+        self._clock = Clock(db, settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="supervisor", daemon=True)
@@ -45,6 +46,7 @@ class Supervisor:
         Whoever starts a worker holds the data folder: no worker of before can be alive.
         """
         jobs.expire_leases(self._db)
+        autopilots.wake(self._db)
         self._clock.start()
         self._thread.start()
 
@@ -116,5 +118,5 @@ def _relay(stream: IO[bytes]) -> str:
         sys.stderr.buffer.write(line)
         sys.stderr.flush()
         if line.strip():
-            last.append(line.decode(errors="replace").strip())
+            last.append(logs.words(line.decode(errors="replace").strip()))
     return last[0] if last else ""

@@ -1,15 +1,16 @@
 """Job `update`: from claimed groups to a published version. The main path of learning.
 
-Killed at any point, the job is claimed again and starts over from its recorded inputs and its
-recorded seed, so it ends in the same weights.
+Killed at any point, or paused, the job is claimed again and starts over from its recorded inputs
+and its recorded seed, so it ends in the same weights.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,42 +19,68 @@ from loop_studio.diffusion import lora_file, trajectory_file
 from loop_studio.diffusion.lora_file import Checkpoint
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import loop_of, step_weighted
-from loop_studio.errors import NotFound, Refused, Unfaithful
+from loop_studio.errors import NotFound, Refused, StudioError, Unfaithful
 from loop_studio.estimators import SINGLE_STEP
-from loop_studio.jobs import version_files
-from loop_studio.jobs.bench import Bench
+from loop_studio.jobs import guard, version_files
+from loop_studio.jobs.bench import Bench, UnderWay
+from loop_studio.jobs.curves import Recorder
 from loop_studio.jobs.inputs import claim_inputs
+from loop_studio.jobs.job_log import kept
 from loop_studio.rl.fidelity import replay_deviation, staleness, tolerance
 from loop_studio.rl.objective import clip_range
+from loop_studio.rl.tally import KL_TO_BASE, advantage_spread
 from loop_studio.rl.types import JudgedGroup, Weights
 from loop_studio.rl.update import kl_to, train
 from loop_studio.storage import groups, projects, updates, versions
+from loop_studio.storage.curves import Curves
 from loop_studio.storage.files import StoredFile
+from loop_studio.storage.forecast import SPEED
 from loop_studio.storage.schema import Group, Job, Project, Update, UpdateInput, Version
 
 log = logging.getLogger(__name__)
 
 UNFAITHFUL_SHARE = 0.1  # more excluded groups than this and the update is refused
-KL_TO_BASE = "policy/kl_to_base"  # of a version: the next update brakes by it
 _EXCLUDED = "The group no longer replays as it was made."
 
 
 def run(bench: Bench, job: Job) -> None:
-    """Claim inputs, check that they replay, train, publish."""
+    """Claim inputs, check that they replay, train, let the guard look, publish; with its log."""
+    began = time.monotonic()
+    under_way = bench.begin(job)
+    with kept(under_way.log):
+        try:
+            _run(bench, job, began)
+        except StudioError as error:
+            log.info("%s", error.detail)
+            raise
+        except Exception as error:
+            log.error("%s: %s", type(error).__name__, error)
+            raise
+        finally:
+            bench.keep_log(job)
+
+
+def _run(bench: Bench, job: Job, began: float) -> None:
     assert job.update_id is not None
     update = updates.start(bench.db, job.update_id, job)
     project = projects.get(bench.db, update.project_id)
     config = projects.revision(bench.db, update.revision_id).config
     parent = versions.get(bench.db, update.parent_id)
+    log.info("update %d starts from version %d", update.number, parent.number)
     claimed, inputs = claim_inputs(bench, job, update)
+    update = updates.get(bench.db, update.id)  # its files tell how many ratings it claimed
+    log.info("%d groups are claimed; checking that they replay", len(claimed))
     policy = bench.models.ready(project, config, "learner", parent)
     bench.models.learner_moved()
     judged = _faithful(bench, job, update, claimed, inputs)
     _check_trainable(judged, config)
     learner = _learner(bench, policy, config, parent)
-    metrics = _train(bench, job, learner, judged, config, update.seed)
+    metrics, curves = _train(bench, job, learner, judged, config, update.seed)
+    checked = guard.check(bench, job, update, policy, config, metrics[KL_TO_BASE])
     files = _write(bench, project, config, update, learner.checkpoint())
-    version = updates.publish(bench.db, job, update.id, files, metrics)
+    metrics |= bench.under_way.peaks | {"time/update_s": time.monotonic() - began}
+    version = updates.publish(bench.db, job, update.id, files, metrics, curves, checked)
+    log.info("version %d is published", version.number)
     if updates.get(bench.db, update.id).made_live:
         bench.models.publish(policy, version, config)
 
@@ -192,25 +219,59 @@ def _train(
     judged: Sequence[JudgedGroup],
     config: ProjectConfig,
     seed: int,
-) -> dict[str, float]:
-    """Drive the generator; returns the metrics of the last optimizer step, and KL to base."""
+) -> tuple[dict[str, float], Curves]:
+    """Drive the generator; returns the last optimizer step's metrics, KL to base, all curves.
+
+    Asked to stop and keep, it leaves after the micro-batch: the learner is as its last optimizer
+    step left it.
+    """
+    under_way = bench.under_way
     loop = loop_of(config, learner.kl_to_base)
     judged = step_weighted(learner.policy, judged, config)
     metrics: dict[str, float] = {}
     size = loop.micro_batch
     steps = train(learner.policy, learner.optimizer, judged, loop, seed=seed, scaler=learner.scaler)
+    recorder = Recorder()
     for progress in steps:
-        metrics |= progress.metrics or {}
+        recorder.follow(progress)
+        under_way.pace.see(progress.left, time.monotonic())
+        if progress.metrics is not None:
+            _count_optimizer_step(under_way, progress.metrics)
+            metrics |= progress.metrics
         if progress.micro_batch < size:
             size = progress.micro_batch
             log.warning("memory ran out; going on with %d denoising steps per pass", size)
-        bench.between(job, "training", progress.step, progress.steps)
+        asked = bench.between(job, "training", progress.step, progress.steps)
+        if asked and under_way.figures.optimizer_steps:
+            log.info("stopped on request after %d of %d steps", progress.step, progress.steps)
+            break
     elements = judged[0].trajectories.latents[0, 0].numel()
     metrics["policy/kl_weight"] = loop.kl_weight
     metrics["policy/micro_batch"] = size
     metrics[KL_TO_BASE] = kl_to(learner.policy, judged, "base", size, seed)
     metrics["policy/clip_range"] = clip_range(config.clip_nats, elements)
-    return metrics
+    metrics["reward/advantage_spread"] = advantage_spread(judged)
+    metrics["policy/optimizer_steps"] = under_way.figures.optimizer_steps
+    metrics |= {f"{SPEED}{kind}": took for kind, took in under_way.pace.seconds().items()}
+    if (speed := under_way.pace.samples_per_s()) is not None:
+        metrics["time/samples_per_s"] = speed
+    return metrics, recorder.curves()
+
+
+def _count_optimizer_step(under_way: UnderWay, metrics: Mapping[str, float]) -> None:
+    """One more, unless its gradient was not finite: then it told nothing and moved nothing."""
+    if "policy/grad_norm" not in metrics:
+        log.info("an optimizer step was skipped: its gradient was not finite")
+        return
+    made = under_way.figures.optimizer_steps + 1
+    under_way.figures = replace(under_way.figures, optimizer_steps=made)
+    log.info(
+        "optimizer step %d: loss %.4g, gradient norm %.3g, clipped %.0f %%",
+        made,
+        metrics["policy/loss"],
+        metrics["policy/grad_norm"],
+        100 * metrics["policy/clip_fraction"],
+    )
 
 
 def _write(

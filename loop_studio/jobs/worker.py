@@ -13,30 +13,36 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from types import FrameType
 
 import torch
 from diffusers.utils.logging import disable_progress_bar
 
+from loop_studio import logs
 from loop_studio.diffusion.recipe import groups_per_pass
 from loop_studio.errors import StudioError
 from loop_studio.jobs import (
     check_model,
+    export,
     housekeeping,
     import_lora,
+    import_project,
+    learned,
     rollout,
     samples,
     score,
     update,
 )
-from loop_studio.jobs.bench import Bench, Cancelled, Stopping
+from loop_studio.jobs.bench import Bench, Cancelled, Paused, Stopping, memory_in_use
 from loop_studio.jobs.models import Models
+from loop_studio.rewards.model import RewardModels
 from loop_studio.settings import Settings
-from loop_studio.storage import jobs, projects, status, workers
-from loop_studio.storage.database import Database
+from loop_studio.storage import audit, jobs, projects, status, updates, workers
+from loop_studio.storage.database import Busy, Database
 from loop_studio.storage.files import FileStore
 from loop_studio.storage.jobs import LostLease
-from loop_studio.storage.schema import Job
+from loop_studio.storage.schema import Job, now
 
 log = logging.getLogger(__name__)
 
@@ -48,24 +54,27 @@ RUN: dict[str, Callable[..., None]] = {
     "check_model": check_model.run,
     "housekeeping": housekeeping.run,
     "import_lora": import_lora.run,
+    "export": export.run,
+    "import_project": import_project.run,
+    "fit_reward": learned.run,
 }
 MAKES_GROUPS = ("rollout", "check_model")  # their failure means that raters wait in vain
 IDLE_S = 0.15
 HEARTBEAT_S = 2.0
+COMPUTE_S = 10.0
 RATERS_SHORT = 2  # with fewer groups ready, a rollout goes before the next micro-batch
 
 
 def main(worker_id: str, settings: Settings) -> None:
     """Run until told to stop, or until the parent process is gone."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logs.configure(settings.log_format)
     disable_progress_bar()
     os.nice(10)
     db = Database(settings.resolved_database_url)
     device = choose_device(settings.device)
     files = FileStore(settings.files)
     models = Models(db, files, device, settings.hub_token, settings.attention)
-    bench = Bench(db, files, models, worker_id)
+    bench = Bench(db, files, models, RewardModels(settings, str(device)), worker_id)
     workers.register(db, str(device), os.getpid(), worker_id)
     worker = Worker(bench)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -89,6 +98,7 @@ class Worker:
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self._held: list[Job] = []
+        self._computed_at: datetime | None = None
         bench.serve_raters = self._serve_raters
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -99,7 +109,7 @@ class Worker:
 
     def run_forever(self) -> None:
         """Claim and run until stopped."""
-        with self.alive():
+        with self.alive(), audit.acting(audit.STUDIO):
             self._check_paused_projects()
             while not self.bench.stop.is_set():
                 try:
@@ -112,8 +122,10 @@ class Worker:
     @contextmanager
     def alive(self) -> Iterator[None]:
         """Say that this worker is ready, then that it lives, and in the end that it stopped."""
-        workers.beat(self.bench.db, self.bench.worker_id, "ready")
-        threading.Thread(target=self._beat, daemon=True).start()
+        self._compute()
+        workers.beat(self.bench.db, self.bench.worker_id, "ready", self._computed_at)
+        for watch in (self._beat, self._watch_accelerator):
+            threading.Thread(target=watch, daemon=True).start()
         try:
             yield
         finally:
@@ -137,9 +149,11 @@ class Worker:
     def run(self, *claimed: Job) -> None:
         """Run one claimed job, or rollouts of one project, to the end, whatever that is."""
         self._held += claimed
+        before = logs.job_id.set(claimed[0].id)
         try:
             self._attempt(claimed)
         finally:
+            logs.job_id.reset(before)
             for job in claimed:
                 self._held.remove(job)
 
@@ -148,11 +162,14 @@ class Worker:
         kind = claimed[0].kind
         try:
             RUN[kind](self.bench, *claimed)
-        except (LostLease, Stopping) as error:  # what is still ours goes back to the queue
+        except (LostLease, Stopping, Busy) as error:  # what is still ours goes back to the queue
             log.info("%s", error)
             self._each(claimed, lambda job: jobs.requeue(self.bench.db, job))
         except Cancelled as error:
             self._end(claimed, "cancelled", error.code, error.detail)
+        except Paused as error:
+            log.info("%s", error)
+            self._each(claimed, lambda job: updates.park(self.bench.db, job))
         except StudioError as error:
             log.warning("job %s (%s) failed: %s", claimed[0].id, kind, error.detail)
             self._end(claimed, "failed", error.code, error.detail, traceback.format_exc())
@@ -213,10 +230,25 @@ class Worker:
         while not self.bench.stop.wait(HEARTBEAT_S):
             held = [job.id for job in list(self._held)]
             try:
-                workers.beat(self.bench.db, self.bench.worker_id, "busy" if held else "ready")
+                state = "busy" if held else "ready"
+                memory = memory_in_use(self.bench.models.device)
+                workers.beat(self.bench.db, self.bench.worker_id, state, self._computed_at, memory)
                 jobs.heartbeat(self.bench.db, held, self.bench.worker_id)
             except StudioError as error:
                 log.error("no heartbeat this time: %s", error.detail)
+
+    def _watch_accelerator(self) -> None:
+        """In a thread of its own: a device that hangs shall not stop the heartbeat."""
+        while not self.bench.stop.wait(COMPUTE_S):
+            self._compute()
+
+    def _compute(self) -> None:
+        """See that the accelerator computes."""
+        try:
+            if torch.ones(2, device=self.bench.models.device).sum().item() == 2:
+                self._computed_at = now()
+        except RuntimeError as error:  # a driver that is gone; the health check tells of it
+            log.error("the accelerator does not compute: %s", error)
 
 
 def explain(error: Exception) -> tuple[str, str]:

@@ -6,7 +6,7 @@ they replay faithfully (rl.fidelity), and publishing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -14,20 +14,14 @@ import torch
 from torch import Tensor
 
 from loop_studio.rl.batch import Batch, flatten, micro_batches, split_rows
+from loop_studio.rl.course import Course, Progress
 from loop_studio.rl.gaussian import kl_divergence, log_prob
 from loop_studio.rl.late import LateRatings, treat
-from loop_studio.rl.objective import clip_range, clipped, clipped_surrogate
+from loop_studio.rl.objective import clip_range, clipped_surrogate
+from loop_studio.rl.tally import Tally
 from loop_studio.rl.types import GuidanceGradient, JudgedGroup, Policy, Weights
 
 SCALES = 17  # of fp16's loss, from the 2^16 it starts with down to 1
-_SUMS = (
-    "policy/loss",
-    "policy/log_ratio_nats",
-    "policy/kl_to_base",
-    "clipped",
-    "pushed",
-    "rows",
-)
 
 
 @dataclass(frozen=True)
@@ -47,16 +41,6 @@ class LoopConfig:
     def one_step(self) -> LoopConfig:
         """The same with a single pass over a single minibatch."""
         return replace(self, passes=1, minibatches=1)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A micro-batch or an optimizer step is done; `metrics` come with optimizer steps."""
-
-    step: int  # transitions done, over all passes
-    steps: int
-    micro_batch: int  # transitions that go through the model at once
-    metrics: dict[str, float] | None = None
 
 
 def train(
@@ -87,73 +71,35 @@ def train(
     batches = [flatten(group, keep_silent=with_penalty) for group in groups]
     late = [g for g, group in enumerate(groups) if group.lag > 0]
     late = late if config.late.treatment != "stored" else []
-    course = _Course(sum(len(batches[g]) for g in late), config.micro_batch)
-    course.rows += (config.passes + with_penalty) * sum(map(len, batches))
+    total = sum(map(len, batches))
+    course = Course(
+        {
+            "late": sum(len(batches[g]) for g in late),
+            "reference": with_penalty * total,
+            "training": config.passes * total,
+        },
+        config.micro_batch,
+    )
     if late:
-        yield from course.run(partial(treat, policy, batches, late, config.late))
+        yield from course.run("late", partial(treat, policy, batches, late, config.late))
     plan, silent = _plan(batches, config, seed)  # what the gate left without a push is silent too
-    course.rows -= silent
+    course.left["training"] -= silent
     if not plan:
         raise ValueError("no group has a learning signal")
     if with_penalty:
-        yield from course.run(partial(_fill_references, policy, batches))
+        yield from course.run("reference", partial(_fill_references, policy, batches))
     skipped = 0
     for chosen in plan:
-        tally: dict[str, float] = {}
+        tally = Tally()
         minibatch = [batches[g] for g in chosen]
         accumulate = partial(_accumulate, policy, optimizer, minibatch, config, scaler, tally)
         take_step = partial(_optimizer_step, policy, optimizer, config, scaler)
         times = 1 if scaler is None else SCALES
         norm = yield from course.until_finite(accumulate, take_step, times)
         skipped += not math.isfinite(norm)
-        yield course.progress(_metrics(tally, norm) | {"policy/skipped_steps": skipped})
+        yield course.progress(tally.metrics(norm) | {"policy/skipped_steps": skipped}, tally)
     if skipped == len(plan):
         raise FloatingPointError(f"no gradient was finite; the last one's norm is {norm}")
-
-
-@dataclass
-class _Course:
-    """How far an update is, and how many transitions go through the model at once."""
-
-    rows: int
-    size: int
-    done: int = 0
-
-    def progress(self, metrics: dict[str, float] | None = None) -> Progress:
-        return Progress(self.done, self.rows, self.size, metrics)
-
-    def run(self, attempt: Callable[[int], Iterator[int]]) -> Iterator[Progress]:
-        """Exhaust `attempt(size)`, from its start with half the size whenever memory runs out.
-
-        It yields the number of transitions of each micro-batch.
-        """
-        start = self.done
-        while True:
-            try:
-                for rows in attempt(self.size):
-                    self.done += rows
-                    yield self.progress()
-                return
-            except torch.OutOfMemoryError:
-                if self.size == 1:
-                    raise
-            self.done, self.size = start, self.size // 2
-
-    def until_finite(
-        self, attempt: Callable[[int], Iterator[int]], take_step: Callable[[], float], times: int
-    ) -> Generator[Progress, None, float]:
-        """Run `attempt` and the step after it, again until the gradient's norm is finite.
-
-        fp16's scaler halves its scale each time. Returns the last norm.
-        """
-        start, norm = self.done, math.nan
-        for _ in range(times):
-            self.done = start
-            yield from self.run(attempt)
-            norm = take_step()
-            if math.isfinite(norm):
-                break
-        return norm
 
 
 def kl_to(
@@ -183,22 +129,20 @@ def _accumulate(
     minibatch: Sequence[Batch],
     config: LoopConfig,
     scaler: torch.amp.GradScaler | None,
-    tally: dict[str, float],
+    tally: Tally,
     size: int,
 ) -> Iterator[int]:
     """The gradient of a minibatch of groups, and sums for its metrics; yields per micro-batch."""
     optimizer.zero_grad(set_to_none=True)
     tally.clear()
-    tally |= dict.fromkeys(_SUMS, 0.0)
     for micro in micro_batches(minibatch, size):
         loss = _loss(policy, micro, config, tally) / len(minibatch)
         (loss if scaler is None else scaler.scale(loss)).backward()
-        tally["policy/loss"] += loss.item()
-        tally["rows"] += len(micro)
+        tally.loss += loss.item()
         yield len(micro)
 
 
-def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, float]) -> Tensor:
+def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: Tally) -> Tensor:
     """The micro-batch's part of the loss, summed over its transitions, before 1/G."""
     micro = micro.to(_device(policy))
     elements = micro.latents[0].numel()
@@ -208,14 +152,12 @@ def _loss(policy: Policy, micro: Batch, config: LoopConfig, tally: dict[str, flo
     log_ratio = log_prob(micro.next_latents, mean, std) - micro.old_log_probs
     ratio = log_ratio.exp()
     loss = -clipped_surrogate(ratio, micro.up, micro.down, c).sum()
+    kl = torch.zeros_like(log_ratio)
     if config.kl_weight > 0:
         kl = kl_divergence(mean, micro.reference, std)
         loss = loss + config.kl_weight * (kl * micro.kl_share).sum() / elements
-        tally["policy/kl_to_base"] += kl.detach().sum().item()
     nats = log_ratio.detach().double() * elements
-    tally["policy/log_ratio_nats"] += nats.abs().sum().item()
-    tally["clipped"] += clipped(ratio.detach(), micro.up, micro.down, c).sum().item()
-    tally["pushed"] += ((micro.up != 0) | (micro.down != 0)).sum().item()
+    tally.add(micro, ratio.detach(), nats, kl.detach(), c)
     return loss
 
 
@@ -232,19 +174,6 @@ def _fill_references(policy: Policy, batches: list[Batch], size: int) -> Iterato
         yield len(micro)
     for g, reference in enumerate(split_rows(torch.cat(means), batches)):
         batches[g] = replace(batches[g], reference=reference)
-
-
-def _metrics(tally: dict[str, float], norm: float) -> dict[str, float]:
-    """Means over transitions; nothing of a step that was skipped."""
-    if not math.isfinite(norm):
-        return {}
-    return {
-        "policy/log_ratio_nats": tally["policy/log_ratio_nats"] / tally["rows"],
-        "policy/kl_to_base": tally["policy/kl_to_base"] / tally["rows"],
-        "policy/clip_fraction": tally["clipped"] / tally["pushed"],  # of rows with an advantage
-        "policy/loss": tally["policy/loss"],
-        "policy/grad_norm": norm,
-    }
 
 
 def _optimizer_step(

@@ -29,7 +29,9 @@ BATCH = 16
 
 def load_pipeline(folder: Path) -> StableDiffusionPipeline:
     """The exported folder as any user of diffusers would load it."""
-    pipeline = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None)
+    pipeline = StableDiffusionPipeline.from_pretrained(
+        folder, use_safetensors=True, safety_checker=None
+    )
     assert isinstance(pipeline, StableDiffusionPipeline)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -33,7 +33,7 @@ def train_scorer(order: Order) -> None:
     recipe = order.recipe("scorer")
     torch.manual_seed(recipe.seed)
     model = build_scorer(tokenizer, ScorerWidths())
-    reading = CLIPTextModel.from_pretrained(order.work / "text_encoder")
+    reading = CLIPTextModel.from_pretrained(order.work / "text_encoder", use_safetensors=True)
     model.text_model.load_state_dict(reading.state_dict())
     seer = Seer(model)
     training = Training(seer, recipe, order.work / "scorer.pt")

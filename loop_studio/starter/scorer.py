@@ -86,7 +86,7 @@ class Scorer:
 
     @cached_property
     def _model(self) -> CLIPModel:
-        model = CLIPModel.from_pretrained(self.folder, dtype=torch.float32)
+        model = CLIPModel.from_pretrained(self.folder, use_safetensors=True, dtype=torch.float32)
         assert isinstance(model, CLIPModel)
         return model.eval()
 

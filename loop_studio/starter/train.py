@@ -155,14 +155,14 @@ def write_card(order: Order) -> None:
 
 def load_vae(work: Path) -> AutoencoderKL:
     """The trained autoencoder in float32."""
-    vae = AutoencoderKL.from_pretrained(work / "vae")
+    vae = AutoencoderKL.from_pretrained(work / "vae", use_safetensors=True)
     assert isinstance(vae, AutoencoderKL)
     return vae.eval()
 
 
 def load_text_encoder(work: Path) -> CLIPTextModel:
     """The trained text encoder in float32."""
-    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder")
+    text_encoder = CLIPTextModel.from_pretrained(work / "text_encoder", use_safetensors=True)
     assert isinstance(text_encoder, CLIPTextModel)
     return text_encoder.eval()
 

@@ -19,6 +19,8 @@ JOB_KINDS = (
     "check_model",
     "housekeeping",
     "import_lora",
+    "import_project",
+    "fit_reward",
 )
 STATES = ("queued", "running", "paused", "succeeded", "failed", "cancelled")
 ACTIVE = ("queued", "running", "paused")

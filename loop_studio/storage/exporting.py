@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import RowMapping, func, select
 from sqlalchemy.orm import Session
 
-from loop_studio.judgement import derive
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.ratings import too_fast
 from loop_studio.storage.schema import Group, Image, Project, Prompt, Rater, Rating, Version
+from loop_studio.storage.worth import derived_of
 
 _AT_ONCE = 500
 
@@ -26,6 +26,7 @@ class ExportedImage:
     id: str
     key: str
     sha256: str
+    withheld: str | None = None  # why nobody is shown it: its file is not exported
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ _FACTS = (
 def rows(db: Database, project_id: str) -> Iterator[ExportedRating]:
     """Every event of a project in order of arrival, superseded and undone ones included.
 
+    None of a rater whose data was removed.
+
     No transaction stays open between two batches, so a slow reader holds up nobody. Raises
     NotFound at once, before the first row is asked for.
     """
@@ -102,7 +105,8 @@ def widest(db: Database, project_id: str) -> int:
 def rater_numbers(db: Database, project_id: str) -> dict[str, int]:
     """A number per rater id, from 1 in order of appearance: raters without their names."""
     oldest_first = (Rater.created_at, Rater.id)
-    wanted = select(Rater.id).where(Rater.project_id == project_id).order_by(*oldest_first)
+    named = (Rater.project_id == project_id, Rater.removed_at.is_(None))
+    wanted = select(Rater.id).where(*named).order_by(*oldest_first)
     with db.read() as session:
         return {rater_id: number for number, rater_id in enumerate(session.scalars(wanted), 1)}
 
@@ -127,7 +131,7 @@ def _batch(session: Session, project_id: str, after: int) -> list[ExportedRating
         .join(Group, Group.id == Rating.group_id)
         .join(Prompt, Prompt.id == Group.prompt_id)
         .join(Version, Version.id == Group.version_id)
-        .where(of_project, Rating.sequence > after)
+        .where(of_project, Rating.sequence > after, Rater.removed_at.is_(None))
         .order_by(Rating.sequence)
         .limit(_AT_ONCE)
     )
@@ -137,16 +141,18 @@ def _batch(session: Session, project_id: str, after: int) -> list[ExportedRating
 
 
 def _images(session: Session, group_ids: Iterable[str]) -> Mapping[str | None, list[ExportedImage]]:
-    columns = (Image.group_id, Image.id, Image.key, Image.sha256)
+    columns = (Image.group_id, Image.id, Image.key, Image.sha256, Image.withheld)
     wanted = select(*columns).where(Image.group_id.in_(group_ids)).order_by(Image.position)
     images: dict[str | None, list[ExportedImage]] = defaultdict(list)
-    for group_id, *image in session.execute(wanted):
-        images[group_id].append(ExportedImage(*image))
+    for group_id, image_id, key, sha256, withheld in session.execute(wanted):
+        images[group_id].append(ExportedImage(image_id, key, sha256, withheld))
     return images
 
 
 def _exported(event: RowMapping, images: list[ExportedImage]) -> ExportedRating:
-    derived = derive(event["mode"], event["judgement"], [image.id for image in images])
+    hidden = {image.id for image in images if image.withheld is not None}
+    ids = [image.id for image in images]
+    derived = derived_of(event["mode"], event["judgement"], ids, hidden)
     return ExportedRating(
         **event,
         too_fast=too_fast(event["elapsed_ms"]),

@@ -22,6 +22,11 @@ from typing import BinaryIO
 from loop_studio.errors import DataFolderUnusable, Invalid, NotFound
 from loop_studio.storage.database import DISK_FULL
 
+_PIECE = 2**20  # bytes
+_CHANGED = (
+    "The file {key} in the data folder was changed since the studio stored it. Put the right one "
+    "back from a backup, or delete it to go without it."
+)
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
@@ -49,7 +54,7 @@ class FileStore:
     def put(self, key: str, data: bytes | Iterable[bytes]) -> StoredFile:
         """Store `data` under `key`; on disk, synced and whole, when this returns."""
         target = self.path(key)
-        with _in_plain_words():
+        with disk_in_plain_words():
             self._make(target.parent)
             partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
             try:
@@ -68,16 +73,41 @@ class FileStore:
         except FileNotFoundError:
             raise NotFound(f"The file {key} is no longer in the data folder.") from None
 
+    def is_whole(self, key: str, sha256: str) -> bool:
+        """Whether a file is, to the last bit, the one that was stored."""
+        with self.path(key).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+    def pieces(self, key: str, sha256: str) -> Iterator[bytes]:
+        """The file, piece by piece; DataFolderUnusable at its end if it is not what was stored."""
+        digest = hashlib.sha256()
+        with self.open(key) as file:
+            while piece := file.read(_PIECE):
+                digest.update(piece)
+                yield piece
+        if digest.hexdigest() != sha256:
+            raise DataFolderUnusable(_CHANGED.format(key=key), "file_changed")
+
     @contextmanager
     def scratch(self) -> Iterator[BinaryIO]:
         """A file without a name, gone once it is closed: for what is too large for memory.
 
         Beside the stored files, because the system's own place for it may be memory.
         """
-        with _in_plain_words():
+        with disk_in_plain_words():
             self._make(self.root)
             with tempfile.TemporaryFile(dir=self.root) as file:
                 yield file
+
+    @contextmanager
+    def scratch_folder(self) -> Iterator[Path]:
+        """A folder for what only writes to paths, gone afterwards; after a crash housekeeping goes
+        over it, since no row names what is in it.
+        """
+        with disk_in_plain_words():
+            self._make(self.root)
+            with tempfile.TemporaryDirectory(prefix="scratch-", dir=self.root) as folder:
+                yield Path(folder)
 
     def path(self, key: str) -> Path:
         """Where the file lies. Keys cannot lead out of the folder."""
@@ -131,7 +161,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _in_plain_words() -> Iterator[None]:
+def disk_in_plain_words() -> Iterator[None]:
+    """A full disk and a folder that cannot be written become one sentence."""
     try:
         yield
     except OSError as error:

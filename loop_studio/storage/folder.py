@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import secrets
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +22,8 @@ _IN_USE = (
 )
 _NOT_WRITABLE = (
     "The data folder {folder} cannot be written ({reason}); give this user the right to write "
-    "there, or choose another folder with LOOP_STUDIO_DATA."
+    "there with: chown -R {user}:{group} {folder} (in a container, run that on the folder or "
+    "volume that is mounted there), or choose another folder with LOOP_STUDIO_DATA."
 )
 
 
@@ -57,10 +59,7 @@ def make_folder(folder: Path) -> None:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataFolderUnusable(
-            _NOT_WRITABLE.format(folder=folder.absolute(), reason=reason)
-        ) from error
+        raise _not_writable(folder, error) from error
 
 
 def claim(settings: Settings, role: str = "studio") -> FolderClaim:
@@ -76,8 +75,16 @@ def claim(settings: Settings, role: str = "studio") -> FolderClaim:
             fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         FolderClaim(settings.data, held).release()
-        folder, reason = settings.data.absolute(), (error.strerror or str(error)).lower()
-        taken = isinstance(error, BlockingIOError)
-        sentence = _IN_USE if taken else _NOT_WRITABLE
-        raise DataFolderUnusable(sentence.format(folder=folder, reason=reason)) from error
+        if isinstance(error, BlockingIOError):
+            told = _IN_USE.format(folder=settings.data.absolute())
+            raise DataFolderUnusable(told) from error
+        raise _not_writable(settings.data, error) from error
     return FolderClaim(settings.data, held)
+
+
+def _not_writable(folder: Path, error: OSError) -> DataFolderUnusable:
+    reason = (error.strerror or str(error)).lower()
+    owner = {"user": os.geteuid(), "group": os.getegid()}
+    return DataFolderUnusable(
+        _NOT_WRITABLE.format(folder=folder.absolute(), reason=reason, **owner)
+    )

@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from loop_studio.content import SENTENCES, is_blurred, withheld
 from loop_studio.errors import Forbidden
-from loop_studio.judgement import derive
 from loop_studio.storage import jobs, raters
+from loop_studio.storage.content import LEAST_SHOWN, SET_ASIDE, ask_for_check
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.files import StoredFile
-from loop_studio.storage.projects import outdated_reason
+from loop_studio.storage.projects import outdated_reason, revision_of
 from loop_studio.storage.schema import (
     Group,
     Image,
@@ -28,8 +29,10 @@ from loop_studio.storage.schema import (
 )
 from loop_studio.storage.serving import ShownGroup as ShownGroup
 from loop_studio.storage.serving import ShownImage as ShownImage
+from loop_studio.storage.serving import bring_back
 from loop_studio.storage.serving import next_for as next_for
 from loop_studio.storage.tree import Tree
+from loop_studio.storage.worth import derived_of, out_of_sight
 
 MOST_VERSIONS_BEHIND = 8
 
@@ -47,6 +50,7 @@ class NewImage:
     height: int
     file: StoredFile
     prompt: str = ""
+    sensitive: bool | None = None  # the safety checker's verdict, where it looked
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ class GroupDetail:
     advantages: dict[str, float | None]
     scores: dict[str, dict[str, float]]
     versions: dict[str, int]  # by image: a pair has two
+    blurred: dict[str, bool]  # by image
 
 
 def record(  # noqa: PLR0913  (one argument per column that the worker knows; named by callers)
@@ -101,14 +106,32 @@ def record(  # noqa: PLR0913  (one argument per column that the worker knows; na
         session.add(group)
         session.flush()
         text = found(session, Prompt, prompt_id).text
-        session.add_all(image_row(image, text, group_id=group.id) for image in images)
+        rule = revision_of(session, project).config.content
+        rows = [image_row(image, text, rule, group_id=group.id) for image in images]
+        session.add_all(rows)
+        if sum(row.withheld is None for row in rows) < LEAST_SHOWN:
+            group.retired_reason = group.retired_reason or SET_ASIDE
+        if any(row.withheld == "unchecked" for row in rows):  # the setting has just changed
+            ask_for_check(session, project_id)
         return group
 
 
+def bring_to(db: Database, group_id: str, rater: str) -> None:
+    """The group comes next for this rater."""
+    with db.write() as session:
+        group = found(session, Group, group_id)
+        found(session, Project, group.project_id, lock=True)
+        bring_back(session, group, raters.named(session, group.project_id, rater))
+
+
 def image_row(
-    image: NewImage, prompt: str, group_id: str | None = None, samples_id: str | None = None
+    image: NewImage,
+    prompt: str,
+    content: str,
+    group_id: str | None = None,
+    samples_id: str | None = None,
 ) -> Image:
-    """The row of a picture."""
+    """The row of a picture, under the project's `content`."""
     return Image(
         group_id=group_id,
         samples_id=samples_id,
@@ -120,6 +143,8 @@ def image_row(
         key=image.file.key,
         sha256=image.file.sha256,
         size=image.file.size,
+        sensitive=image.sensitive,
+        withheld=withheld(content, image.sensitive),
     )
 
 
@@ -136,9 +161,12 @@ def images(db: Database, group_id: str) -> list[Image]:
 
 
 def image(db: Database, image_id: str) -> Image:
-    """One image, of a group or of samples, or NotFound."""
+    """One image, of a group or of samples, or NotFound; Forbidden where nobody is shown it."""
     with db.read() as session:
-        return found(session, Image, image_id)
+        row = found(session, Image, image_id)
+    if row.withheld is not None:
+        raise Forbidden(SENTENCES[row.withheld], "image_withheld")
+    return row
 
 
 def detail(db: Database, group_id: str, rater: str) -> GroupDetail:
@@ -147,23 +175,30 @@ def detail(db: Database, group_id: str, rater: str) -> GroupDetail:
         group = found(session, Group, group_id)
         rating = _judgement(session, group, rater)
         rows = _images(session, group_id)
-        derived = derive(rating.mode, rating.judgement, [row.id for row in rows])
-        number = found(session, Version, group.version_id).number
-        made_by = dict.fromkeys((row.id for row in rows), number)
-        if group.opponent_id is not None:
-            made_by[rows[1].id] = found(session, Version, group.opponent_id).number
+        ids, hidden = [row.id for row in rows], out_of_sight(session, [group_id])
+        derived = derived_of(rating.mode, rating.judgement, ids, hidden)
+        rule = revision_of(session, found(session, Project, group.project_id)).config.content
         return GroupDetail(
             id=group.id,
             kind=group.kind,
             prompt=found(session, Prompt, group.prompt_id).text,
-            version=number,
+            version=found(session, Version, group.version_id).number,
             settings=found(session, SettingsRevision, group.revision_id).values,
             images=rows,
             rewards=derived.rewards,
             advantages=derived.advantages,
-            scores=_scores(session, [row.id for row in rows]),
-            versions=made_by,
+            scores=_scores(session, ids),
+            versions=made_by(session, group, ids),
+            blurred={row.id: is_blurred(rule, row.sensitive) for row in rows},
         )
+
+
+def made_by(session: Session, group: Group, images: Sequence[str]) -> dict[str, int]:
+    """The number of the version that made each of the group's images, given in their order."""
+    numbers = dict.fromkeys(images, found(session, Version, group.version_id).number)
+    if group.opponent_id is not None:
+        numbers[images[1]] = found(session, Version, group.opponent_id).number
+    return numbers
 
 
 def retire_stale(session: Session, project: Project) -> None:

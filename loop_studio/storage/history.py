@@ -10,10 +10,12 @@ from typing import Literal
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from loop_studio.content import SENTENCES, is_blurred
 from loop_studio.errors import Forbidden, Invalid
-from loop_studio.judgement import derive
 from loop_studio.storage import raters
 from loop_studio.storage.database import Database, found
+from loop_studio.storage.groups import made_by
+from loop_studio.storage.projects import revision_of
 from loop_studio.storage.schema import (
     Favourite,
     Group,
@@ -25,7 +27,7 @@ from loop_studio.storage.schema import (
     Remark,
     Version,
 )
-from loop_studio.storage.worth import image_ids
+from loop_studio.storage.worth import derived_of, image_ids, out_of_sight
 
 Verdict = Literal["preferred", "none", "equal", "skipped"]
 LONGEST_NOTE = 2_000  # characters
@@ -45,14 +47,17 @@ class Filter:
 
 @dataclass(frozen=True)
 class PastImage:
-    """A picture of a judged group."""
+    """A picture of a judged group. Of a pair each is by another version, told once it is judged."""
 
     id: str
+    version: int | None
     seed: int
     width: int
     height: int
     advantage: float | None
     favourite: bool
+    blurred: bool
+    withheld: str | None  # why it is not shown
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class PastGroup:
     """A judged group with the judgement that counts, and the rater's remarks."""
 
     id: str
+    kind: str
     sequence: int
     event_id: str
     prompt: str
@@ -137,8 +143,10 @@ def may_take(db: Database, image_id: str, rater_name: str) -> tuple[Image, int]:
     """A picture that the rater has judged, and the number of its version; else Forbidden."""
     with db.read() as session:
         image, _ = _seen(session, image_id, rater_name)
+        if image.withheld is not None:
+            raise Forbidden(SENTENCES[image.withheld], "image_withheld")
         group = found(session, Group, image.group_id or "")
-        return image, found(session, Version, group.version_id).number
+        return image, made_by(session, group, image_ids(session, group.id))[image.id]
 
 
 def _seen(session: Session, image_id: str, rater_name: str) -> tuple[Image, Rater]:
@@ -208,6 +216,7 @@ def _told(
     ids = image_ids(session, group.id)
     return PastGroup(
         id=group.id,
+        kind=group.kind,
         sequence=rating.sequence,
         event_id=rating.event_id,
         prompt=prompt,
@@ -221,27 +230,32 @@ def _told(
         flagged=remarked is not None and remarked.flagged,
         note=remarked.note if remarked else "",
         created_at=rating.created_at,
-        images=_images(session, rating, rating.order or ids, ids),
+        images=_images(session, rating, group, ids),
     )
 
 
-def _images(
-    session: Session, rating: Rating, order: Sequence[str], ids: Sequence[str]
-) -> list[PastImage]:
-    pushes = derive(rating.mode, rating.judgement, ids).advantages
+def _images(session: Session, rating: Rating, group: Group, ids: Sequence[str]) -> list[PastImage]:
+    hidden = out_of_sight(session, [group.id])
+    pushes = derived_of(rating.mode, rating.judgement, ids, hidden).advantages
+    rule = revision_of(session, found(session, Project, group.project_id)).config.content
     rows = {row.id: row for row in session.scalars(select(Image).where(Image.id.in_(ids)))}
     liked = select(Favourite.image_id).where(
         Favourite.rater_id == rating.rater_id, Favourite.image_id.in_(ids)
     )
     favourites = set(session.scalars(liked))
+    is_blind = group.kind == "pair" and rating.mode == "skip"
+    versions = {} if is_blind else made_by(session, group, ids)
     return [
         PastImage(
             id=row.id,
+            version=versions.get(row.id),
             seed=row.seed,
             width=row.width,
             height=row.height,
             advantage=pushes[row.id],
             favourite=row.id in favourites,
+            blurred=is_blurred(rule, row.sensitive),
+            withheld=row.withheld,
         )
-        for row in (rows[image_id] for image_id in order)
+        for row in (rows[image_id] for image_id in rating.order or ids)
     ]

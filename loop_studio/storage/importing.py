@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import NotFound, Refused
-from loop_studio.storage import ratings
+from loop_studio.storage import audit, ratings
 from loop_studio.storage.database import Database, found
+from loop_studio.storage.projects import revision_of
 from loop_studio.storage.schema import Group, Project
 
 # One transaction's worth: a rater who sends a gesture meanwhile waits for no more than this.
@@ -42,18 +44,23 @@ def take_in(
     """
     with db.write() as session:
         project = found(session, Project, project_id, lock=True)
-        outcomes = [_take(session, project_id, event) for event in events]
+        asked = {event.rating.group_id for event in events}
+        here = select(Group).where(Group.project_id == project_id, Group.id.in_(asked))
+        groups = {group.id: group for group in session.scalars(here)}
+        outcomes = [_take(session, groups, event) for event in events]
         if "added" in outcomes and not dry_run:
-            ratings.look_after(session, project)
+            count = outcomes.count("added")
+            told = "Imported 1 rating." if count == 1 else f"Imported {count} ratings."
+            audit.note(session, "import", told, project_id)
+            ratings.look_after(session, project, revision_of(session, project))
         if dry_run:
             session.rollback()
     return outcomes
 
 
-def _take(session: Session, project_id: str, event: PastRating) -> Outcome:
+def _take(session: Session, groups: Mapping[str, Group], event: PastRating) -> Outcome:
     try:
-        group = session.get(Group, event.rating.group_id)
-        if group is None or group.project_id != project_id:
+        if event.rating.group_id not in groups:
             raise NotFound(f"There is no group {event.rating.group_id} in this project.")
         _, is_new = ratings.store(session, event.rating, event.status, event.created_at)
     except Refused as refusal:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from sqlalchemy import select, update
 
 from loop_studio.errors import Conflict, NotFound
-from loop_studio.storage import jobs, samples
+from loop_studio.storage import audit, jobs, samples
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.files import StoredFile
 from loop_studio.storage.publishing import add_version
@@ -37,6 +37,7 @@ def create(db: Database, project_id: str, upload: StoredFile, name: str) -> Job:
         payload = {**asdict(upload), "name": name}
         job = Job(kind=KIND, project_id=project.id, payload=payload, priority=_PRIORITY)
         session.add(job)
+        audit.note(session, "import", f"Began to import the LoRA {name}.", project.id)
         return job
 
 
@@ -50,10 +51,7 @@ def get(db: Database, import_id: str) -> Job:
 
 def list(db: Database, project_id: str) -> Sequence[Job]:
     """Every import of a project, oldest first."""
-    with db.read() as session:
-        found(session, Project, project_id)
-        wanted = select(Job).where(Job.project_id == project_id, Job.kind == KIND)
-        return session.scalars(wanted.order_by(Job.created_at, Job.id)).all()
+    return jobs.of_kind(db, project_id, KIND)
 
 
 def publish(db: Database, job: Job, files: Mapping[str, StoredFile]) -> Version:

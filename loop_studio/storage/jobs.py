@@ -3,6 +3,7 @@
     queued --claim--> running --finish--> succeeded | failed | cancelled
       ^                  |
       '----- requeue ----'   a lapsed lease makes a running job claimable again
+                             `paused` (updates alone) waits outside of the queue
 
 Every write of a worker is fenced by (id, worker, attempt): a worker that lost its lease to another
 one meets `LostLease` and stops. A lapsed lease that nobody claimed is taken up again by its
@@ -22,10 +23,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from loop_studio.errors import NotFound
-from loop_studio.storage.database import Database, changed
+from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.refilling import refill as refill
-from loop_studio.storage.schema import Job, Samples, now
-from loop_studio.storage.settling import settle_samples, settle_update
+from loop_studio.storage.schema import Job, Project, Samples, now
+from loop_studio.storage.settling import settle_samples, settle_update, unstart_update
 
 LEASE = timedelta(seconds=30)
 ENDED = ("succeeded", "failed", "cancelled")
@@ -79,6 +80,14 @@ def get(db: Database, job_id: str) -> Job:
     if job is None:
         raise NotFound(f"There is no job {job_id}.")
     return job
+
+
+def of_kind(db: Database, project_id: str, kind: str) -> Sequence[Job]:
+    """A project's jobs of one kind, oldest first."""
+    with db.read() as session:
+        found(session, Project, project_id)
+        wanted = select(Job).where(Job.project_id == project_id, Job.kind == kind)
+        return session.scalars(wanted.order_by(Job.created_at, Job.id)).all()
 
 
 def claim(
@@ -198,10 +207,17 @@ def hold(session: Session, job: Job) -> None:
 def requeue(db: Database, job: Job) -> None:
     """Give a running job back, attempt included: the worker stops in an orderly way."""
     with db.write() as session:
-        back = update(Job).values(
-            state="queued", worker_id=None, lease_until=None, attempt=Job.attempt - 1
-        )
-        _fenced_change(session, job, back)
+        put_back(session, job, "queued")
+
+
+def put_back(session: Session, job: Job, state: str) -> None:
+    """A running job waits again, `queued` or `paused`, and its update with it."""
+    back = update(Job).values(
+        state=state, worker_id=None, lease_until=None, attempt=Job.attempt - 1
+    )
+    _fenced_change(session, job, back)
+    if job.update_id is not None:
+        unstart_update(session, job.update_id, state)
 
 
 def expire_leases(db: Database, worker_id: str | None = None) -> None:

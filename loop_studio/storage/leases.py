@@ -12,10 +12,14 @@ from loop_studio.storage.schema import Lease, now
 
 
 def take(db: Database, name: str, holder: str, seconds: float) -> bool:
-    """Take or renew a lease; False while another holder's has not run out."""
-    moment = now()
-    until = moment + timedelta(seconds=seconds)
-    free = (Lease.name == name, or_(Lease.holder == holder, Lease.until < moment))
+    """Take or renew a lease; False while another holder's has not run out.
+
+    One that reaches twice as far as it may was taken before the machine's clock was set back.
+    """
+    moment, length = now(), timedelta(seconds=seconds)
+    until = moment + length
+    stale = or_(Lease.until < moment, Lease.until > moment + 2 * length)
+    free = (Lease.name == name, or_(Lease.holder == holder, stale))
     try:
         with db.write() as session:
             swap = update(Lease).where(*free).values(holder=holder, until=until)

@@ -40,6 +40,11 @@ _NEWER = (
     "This data folder was written by a newer release of LOOP Studio; "
     "install that release, or choose another folder with LOOP_STUDIO_DATA."
 )
+_LOST = (
+    "The database {name} is gone from the data folder while the files that it knows are there. "
+    "Put it back, or restore the newest backup; docs/faults.md says how. To start anew, choose "
+    "another folder with LOOP_STUDIO_DATA."
+)
 _BROKEN = (
     "The upgrade would leave {count} rows that point to nothing, so it was taken back; "
     "the database is as it was. Please report this."
@@ -49,12 +54,14 @@ _BROKEN = (
 def migrate(settings: Settings) -> None:
     """Upgrade the database of these settings to head; two starts at once wait for each other.
 
-    Raises DataFolderUnusable when the database is newer than this release.
+    Raises DataFolderUnusable when the database is newer than this release, or is gone while its
+    files are there.
     """
     make_folder(settings.data)
     with _one_at_a_time(settings.data):
-        db = Database(settings.resolved_database_url)
+        db = Database(settings.resolved_database_url, create=True)
         try:
+            _refuse_lost(db, settings.files)
             with in_plain_words():
                 _upgrade(db, settings.data / "backups")
         finally:
@@ -64,7 +71,18 @@ def migrate(settings: Settings) -> None:
 def state(db: Database) -> State:
     """How the database compares with this release."""
     with db.read() as session:
-        return _state(session.connection())
+        return state_of(session.connection())
+
+
+def head() -> str:
+    """The schema of this release."""
+    return ScriptDirectory(str(SCRIPTS)).get_current_head() or ""
+
+
+def revisions() -> set[str]:
+    """The schemas of this release and of all before it."""
+    scripts = ScriptDirectory(str(SCRIPTS)).walk_revisions()
+    return {script.revision for script in scripts}
 
 
 def _upgrade(db: Database, backups: Path) -> None:
@@ -87,15 +105,23 @@ def _upgrade(db: Database, backups: Path) -> None:
                 raise DataFolderUnusable(_BROKEN.format(count=count))
 
 
-def _state(connection: Connection) -> State:
+def _refuse_lost(db: Database, files: Path) -> None:
+    """An empty database knows none of these files, so housekeeping would let them all go."""
+    if db.file is None or not files.is_dir() or not any(files.iterdir()):
+        return
+    if not db.file.exists() or db.file.stat().st_size == 0:
+        raise DataFolderUnusable(_LOST.format(name=db.file.name))
+
+
+def state_of(connection: Connection) -> State:
+    """`state` of the database behind a connection."""
     scripts = ScriptDirectory(str(SCRIPTS))
     current = MigrationContext.configure(connection).get_current_revision()
     if current is None:
         return "empty"
     if current == scripts.get_current_head():
         return "head"
-    known = {script.revision for script in scripts.walk_revisions()}
-    return "older" if current in known else "newer"
+    return "older" if current in revisions() else "newer"
 
 
 def _back_up(db: Database, backups: Path) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 
 from loop_studio.config import ProjectConfig
 from loop_studio.errors import Invalid
+from loop_studio.storage import audit, content, scoring
 from loop_studio.storage import prompts as prompt_list
 from loop_studio.storage.database import Database, changed, found
+from loop_studio.storage.reward_weights import RewardWeights as RewardWeights
 from loop_studio.storage.schema import Group, Job, Project, SettingsRevision, Version, now
 
 STARTER_ID = "starter"
@@ -22,33 +24,6 @@ ACTIVE_FOR = timedelta(minutes=30)
 _RENEW_WITHIN = timedelta(minutes=29)
 
 _RETIRED = "The generation settings were changed before this group was judged."
-
-
-@dataclass(frozen=True)
-class RewardWeights:
-    """How much each source counts; checked by `checked`."""
-
-    human: float = 1.0
-    models: dict[str, float] = field(default_factory=dict)
-
-    def values(self) -> dict[str, Any]:
-        """JSON values."""
-        return {"human": self.human, "models": dict(self.models)}
-
-    def checked(self) -> RewardWeights:
-        """These weights; Invalid unless all are finite and >= 0 and one is > 0."""
-        named = {"human": self.human, **self.models}
-        for name, weight in named.items():
-            if not (math.isfinite(weight) and weight >= 0):
-                raise Invalid(f"The weight of {name} must be a number of 0 or more.")
-        if not any(named.values()):
-            raise Invalid("One of the reward weights must be above 0.")
-        return self
-
-    @property
-    def automatic_only(self) -> bool:
-        """Whether nobody's ratings are asked for."""
-        return self.human == 0
 
 
 @dataclass(frozen=True)
@@ -73,11 +48,14 @@ def create(
     model: str,
     prompts: Sequence[tuple[str, list[str]]],
     values: Mapping[str, Any],
+    weights: RewardWeights | None = None,
+    **columns: Any,
 ) -> Project:
     """A project with version 0 and its first settings; `prompts` are (text, unknown words)."""
     with db.write() as session:
-        project = Project(name=_name(name), model=model)
-        _create(session, project, prompts, values)
+        project = Project(name=_name(name), model=model, **columns)
+        _create(session, project, prompts, values, weights)
+        audit.note(session, "project", f"Made the project {project.name}.", project.id)
         return project
 
 
@@ -117,11 +95,15 @@ def change(
         project = found(session, Project, project_id, lock=True)
         if settings:
             _change_settings(session, project, settings)
-        if name is not None:
-            project.name = _name(name)
-        if archived is not None:
+        if name is not None and _name(name) != project.name:
+            audit.note(session, "project", f"Renamed {project.name} to {name}.", project.id)
+            project.name = name
+        if archived is not None and archived != project.archived:
+            done = "Archived" if archived else "Took out of the archive:"
+            audit.note(session, "project", f"{done} {project.name}.", project.id)
             project.archived = archived
-        if guidelines is not None:
+        if guidelines is not None and guidelines.strip() != project.guidelines:
+            audit.note(session, "project", "Changed the guidelines for raters.", project.id)
             project.guidelines = guidelines.strip()
         return project
 
@@ -139,12 +121,18 @@ def reward(db: Database, project_id: str) -> RewardWeights:
 
 
 def set_reward(db: Database, project_id: str, weights: RewardWeights) -> None:
-    """Put new reward weights in force, as a new revision."""
+    """Put new reward weights in force, as a new revision; a source that is new to it scores all."""
     with db.write() as session:
         project = found(session, Project, project_id, lock=True)
         before = revision_of(session, project)
-        if weights.checked() != before.reward:
-            _revise(session, project, before.config, weights)
+        if weights.checked() == before.reward:
+            return
+        _revise(session, project, before.config, weights)
+        told = audit.differences(before.reward.values(), weights.values())
+        audit.note(session, "reward", told, project.id)
+        known = before.reward.sources()
+        if any(known.get(name) != values for name, values in weights.sources().items()):
+            scoring.queue(session, project.id, project.revision_id or "")
 
 
 def revision(db: Database, revision_id: str) -> Revision:
@@ -171,7 +159,7 @@ def set_generation_error(db: Database, project_id: str, sentence: str | None) ->
     with db.write() as session:
         found(session, Project, project_id).generation_error = sentence
         if sentence is not None:
-            _cancel_rollouts(session, project_id)
+            cancel_rollouts(session, project_id)
 
 
 def keep_active(project: Project) -> None:
@@ -192,11 +180,13 @@ def _create(
     project: Project,
     prompts: Sequence[tuple[str, list[str]]],
     values: Mapping[str, Any],
+    weights: RewardWeights | None = None,
 ) -> None:
     project.active_until = now() + ACTIVE_FOR
     session.add(project)
     session.flush()
-    _revise(session, project, ProjectConfig.from_values(values), RewardWeights())
+    reward = (weights or RewardWeights()).checked()
+    _revise(session, project, ProjectConfig.from_values(values), reward)
     base = Version(project_id=project.id, number=0)
     session.add(base)
     session.flush()
@@ -211,6 +201,11 @@ def _change_settings(session: Session, project: Project, settings: Mapping[str, 
     if after == before.config:
         return
     _revise(session, project, after, before.reward)
+    told = audit.differences(before.config.values(), after.values())
+    audit.note(session, "settings", told, project.id)
+    if after.content != before.config.content:
+        project.generation_error = None
+        content.follow(session, project, after.content, partial(outdated_reason, session, project))
     if after.generation() == before.config.generation():
         return
     project.generation_error = None
@@ -221,11 +216,14 @@ def _change_settings(session: Session, project: Project, settings: Mapping[str, 
         Group.retired_reason.is_(None),
     )
     changed(session, update(Group).where(*unjudged).values(retired_reason=_RETIRED))
-    _cancel_rollouts(session, project.id)
+    cancel_rollouts(session, project.id)
 
 
-def _cancel_rollouts(session: Session, project_id: str) -> None:
-    rollouts = (Job.project_id == project_id, Job.kind == "rollout", Job.state == "queued")
+def cancel_rollouts(session: Session, project_id: str | None = None) -> None:
+    """End the rollouts that wait, of one project or of all."""
+    rollouts = [Job.kind == "rollout", Job.state == "queued"]
+    if project_id is not None:
+        rollouts.append(Job.project_id == project_id)
     changed(session, update(Job).where(*rollouts).values(state="cancelled", finished_at=now()))
 
 
@@ -254,7 +252,10 @@ def _revise(session: Session, project: Project, new: ProjectConfig, weights: Rew
 
 
 def _parsed(row: SettingsRevision) -> Revision:
-    weights = RewardWeights(float(row.reward["human"]), dict(row.reward["models"]))
+    stored = row.reward
+    weights = RewardWeights(
+        float(stored["human"]), dict(stored["models"]), dict(stored.get("parameters", {}))
+    )
     return Revision(ProjectConfig.from_stored(row.values), weights, row.number)
 
 

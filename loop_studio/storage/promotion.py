@@ -10,11 +10,13 @@ goes live only from the version that it was compared with.
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from dataclasses import dataclass
+
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
-from loop_studio.storage import pairs
-from loop_studio.storage.database import changed
+from loop_studio.storage import audit, pairs
+from loop_studio.storage.database import Database, changed
 from loop_studio.storage.groups import retire_stale
 from loop_studio.storage.projects import Revision
 from loop_studio.storage.schema import Group, Project, Update, Version
@@ -25,19 +27,39 @@ LOOKS = (20, 40, 80, 160)  # pairs judged
 def make_live(session: Session, project: Project, version: Version) -> None:
     """Swap what is live, and retire groups that are off its line or far behind it.
 
-    Who waited to be preferred to the version that was live waits no more.
+    Who waited to be preferred to the version that was live, or for someone's word, waits no more.
     """
     project.live_version_id = version.id
+    audit.note(session, "version", f"Version {version.number} went live.", project.id)
     project.generation_error = None
     end_waiting(session, project.id)
     retire_stale(session, project)
 
 
 def end_waiting(session: Session, project_id: str) -> None:
-    """No version of the project is a candidate any longer."""
-    waiting = select(Version).where(Version.project_id == project_id, Version.awaits_pairs)
-    for version in session.scalars(waiting):
-        version.awaits_pairs = False
+    """No version of the project is a candidate any longer, or waits for someone's word."""
+    waits = or_(Version.awaits_pairs, Version.awaits_decision)
+    for version in session.scalars(select(Version).where(Version.project_id == project_id, waits)):
+        version.awaits_pairs = version.awaits_decision = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A candidate: how many of its pairs are judged, and at how many it is looked at next."""
+
+    judged: int
+    next_look: int
+
+
+def waiting(db: Database, project_id: str) -> dict[str, Waiting]:
+    """By version id: the candidates of a project."""
+    with db.read() as session:
+        wanted = select(Version).where(Version.project_id == project_id, Version.awaits_pairs)
+        judged = {row.id: pairs.win_rate(session, row).total for row in session.scalars(wanted)}
+    return {
+        version_id: Waiting(count, next((look for look in LOOKS if look > count), LOOKS[-1]))
+        for version_id, count in judged.items()
+    }
 
 
 def decide(session: Session, project: Project, revision: Revision, judged: Group) -> None:
@@ -56,7 +78,8 @@ def decide(session: Session, project: Project, revision: Revision, judged: Group
         return
     low, high = rate.interval()
     if low >= 0.5:
-        make_live(session, project, version)
+        with audit.acting(audit.STUDIO):
+            make_live(session, project, version)
         made = update(Update).where(Update.id == version.update_id)
         changed(session, made.values(made_live=True))
     elif high < 0.5 or rate.total == LOOKS[-1]:

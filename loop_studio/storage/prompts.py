@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Invalid
+from loop_studio.storage import audit
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.schema import Project, Prompt
 
@@ -37,7 +38,9 @@ def replace(
         raise Invalid("prompts must hold at least one prompt.")
     with db.write() as session:
         found(session, Project, project_id, lock=True)
-        return put(session, project_id, prompts)
+        listed = put(session, project_id, prompts)
+        _note(session, project_id, len(listed))
+        return listed
 
 
 def add(db: Database, project_id: str, prompts: Sequence[tuple[str, list[str]]]) -> None:
@@ -52,8 +55,10 @@ def add(db: Database, project_id: str, prompts: Sequence[tuple[str, list[str]]])
             (row.text, row.unknown_words)
             for row in session.scalars(wanted.order_by(Prompt.position))
         ]
-        if len(put(session, project_id, [*listed, *prompts])) > MOST:
+        count = len(put(session, project_id, [*listed, *prompts]))
+        if count > MOST:
             raise Invalid(f"A list holds at most {MOST:,} prompts; take some off it first.")
+        _note(session, project_id, count)
 
 
 def put(
@@ -88,3 +93,10 @@ def check(text: str) -> str:
     if len(stripped) > LONGEST:
         raise Invalid(f"A prompt has at most {LONGEST} characters; this one has {len(stripped)}.")
     return stripped
+
+
+def _note(session: Session, project_id: str, count: int) -> None:
+    prompts = "1 prompt" if count == 1 else f"{count:,} prompts"
+    audit.note(
+        session, "prompts", f"Changed the list of prompts; it has {prompts} now.", project_id
+    )

@@ -6,9 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Invalid, NotFound
-from loop_studio.storage.database import Database, batched, found
-from loop_studio.storage.schema import Group, Project, Rater, Rating
-from loop_studio.storage.worth import refresh
+from loop_studio.storage import audit, learned
+from loop_studio.storage.database import Database, found
+from loop_studio.storage.schema import Project, Rater
+from loop_studio.storage.worth import weigh
 
 
 def named(session: Session, project_id: str, name: str) -> Rater:
@@ -47,7 +48,8 @@ def exclude(db: Database, project_id: str, rater_id: str, excluded: bool) -> Rat
             raise NotFound(f"There is no rater {rater_id} in this project.")
         if rater.excluded != excluded:
             rater.excluded = excluded
-            judged = select(Rating.group_id).where(Rating.rater_id == rater_id).distinct()
-            for some in batched(session.scalars(judged).all()):
-                refresh(session, *session.scalars(select(Group).where(Group.id.in_(some))))
+            weigh(session, rater)
+            learned.ask_again(session, project_id)
+            done = "Excluded a rater." if excluded else "Took back the exclusion of a rater."
+            audit.note(session, "rater", done, project_id, rater.id)
         return rater

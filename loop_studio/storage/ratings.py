@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,21 +13,26 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from loop_studio.errors import Conflict, Invalid, NotFound
-from loop_studio.judgement import MAPPING_VERSION, Derived, check_gesture, derive
-from loop_studio.storage import auto_update, promotion, raters, serving
+from loop_studio.errors import Conflict, Forbidden, Invalid, NotFound
+from loop_studio.judgement import Derived, check_gesture
+from loop_studio.storage import auto_update, consent, learned, promotion, raters, serving
 from loop_studio.storage.database import Database, found
-from loop_studio.storage.projects import keep_active, revision_of
+from loop_studio.storage.projects import Revision, keep_active, revision_of
 from loop_studio.storage.refilling import refill_in
 from loop_studio.storage.schema import (
     Group,
     Project,
     Rater,
     Rating,
-    Reward,
     now,
 )
-from loop_studio.storage.worth import image_ids, refresh
+from loop_studio.storage.worth import (
+    derived_of,
+    image_ids,
+    out_of_sight,
+    put_rewards,
+    refresh,
+)
 
 LONGEST_ELAPSED_MS = 86_400_000
 TOO_FAST_MS = 120  # nobody sees a group and judges it within this time
@@ -81,19 +86,23 @@ def preview(db: Database, group_id: str, mode: str, judgement: dict[str, float |
     """What a judgement would be worth, by the very rule that records it. Stores nothing."""
     with db.read() as session:
         images = image_ids(session, found(session, Group, group_id).id)
+        hidden = out_of_sight(session, [group_id])
     check_gesture(mode, judgement, images)
-    return derive(mode, judgement, images)
+    return derived_of(mode, judgement, images, hidden)
 
 
-def undo(db: Database, event_id: str) -> RatingOut:
+def undo(db: Database, event_id: str, rater: str | None = None) -> RatingOut:
     """Take an event back; repeatable. Its group comes next for that rater again.
 
-    What an update has used stays used, and `used_by_update_id` says so.
+    What an update has used stays used, and `used_by_update_id` says so. Where a `rater` is named,
+    it must be theirs; else Forbidden.
     """
     with db.write() as session:
         row = _event(session, event_id)
         if row is None:
             raise NotFound(f"There is no rating event {event_id}.")
+        if rater not in {None, found(session, Rater, row.rater_id).name}:
+            raise Forbidden("That is somebody else's answer; only they can take it back.")
         project = found(session, Project, row.project_id, lock=True)
         keep_active(project)
         if row.status != "undone":
@@ -128,8 +137,8 @@ def store(
     group = found(session, Group, rating.group_id)
     project = found(session, Project, group.project_id, lock=True)
     session.refresh(group)
-    images = image_ids(session, group.id)
-    _check(rating, images)
+    images, hidden = image_ids(session, group.id), out_of_sight(session, [group.id])
+    _check(rating, images, hidden)
     rater = raters.named(session, project.id, rating.rater)
     if status == "active":
         _supersede(session, group.id, rater.id)
@@ -151,14 +160,14 @@ def store(
     )
     session.add(row)
     refresh(session, group)
-    _derive(session, row, images)
+    put_rewards(session, [row], hidden)
     return row, True
 
 
-def look_after(session: Session, project: Project) -> None:
-    """What new ratings call for: groups to take the place of the judged ones, and an update."""
-    revision = revision_of(session, project)
+def look_after(session: Session, project: Project, revision: Revision) -> None:
+    """What new ratings call for: groups in the place of the judged ones, a reward, an update."""
     refill_in(session, project, revision)
+    learned.ask_if_due(session, project.id)
     auto_update.start_if_due(session, project, revision)
 
 
@@ -167,10 +176,12 @@ def _record(db: Database, rating: RatingIn) -> RatingOut:
         row, is_new = store(session, rating)
         if is_new:
             project = found(session, Project, row.project_id)
+            consent.require(session, found(session, Rater, row.rater_id))
             keep_active(project)
             group = found(session, Group, row.group_id)
-            promotion.decide(session, project, revision_of(session, project), group)
-            look_after(session, project)
+            revision = revision_of(session, project)
+            promotion.decide(session, project, revision, group)
+            look_after(session, project, revision)
         return _out(session, row)
 
 
@@ -183,12 +194,15 @@ def _known(row: Rating, digest: str) -> Rating:
     return row
 
 
-def _check(rating: RatingIn, images: Sequence[str]) -> None:
+def _check(rating: RatingIn, images: Sequence[str], hidden: Collection[str]) -> None:
     for value in rating.judgement.values():
         if value is not None and not math.isfinite(value):
             raise Invalid("The values of a judgement are finite numbers or null.")
     check_gesture(rating.mode, rating.judgement, images)
-    if rating.order is not None and sorted(rating.order) != sorted(images):
+    order = images if rating.order is None else rating.order
+    # What is hidden now may have been on screen then, or not.
+    once = len(set(order)) == len(order) and set(order) <= set(images)
+    if not once or not set(images) - set(hidden) <= set(order):
         raise Invalid("order must name each image of the group exactly once.")
 
 
@@ -221,25 +235,13 @@ def _undo(session: Session, row: Rating) -> None:
         serving.bring_back(session, group, found(session, Rater, row.rater_id))
 
 
-def _derive(session: Session, row: Rating, images: Sequence[str]) -> None:
-    for image_id, value in derive(row.mode, row.judgement, images).rewards.items():
-        if value is not None:
-            session.add(
-                Reward(
-                    sequence=row.sequence,
-                    image_id=image_id,
-                    mapping_version=MAPPING_VERSION,
-                    value=value,
-                )
-            )
-
-
 def _event(session: Session, event_id: str) -> Rating | None:
     return session.scalars(select(Rating).where(Rating.event_id == event_id)).one_or_none()
 
 
 def _out(session: Session, row: Rating) -> RatingOut:
-    derived = derive(row.mode, row.judgement, image_ids(session, row.group_id))
+    images, hidden = image_ids(session, row.group_id), out_of_sight(session, [row.group_id])
+    derived = derived_of(row.mode, row.judgement, images, hidden)
     return RatingOut(
         event_id=row.event_id,
         group_id=row.group_id,

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.projects import Revision, revision_of
-from loop_studio.storage.schema import Assignment, Group, Job, Project, Prompt, now
+from loop_studio.storage.schema import Assignment, Group, Job, Project, Prompt, Room, now
 
 ROLLOUT_PRIORITY = 10  # also between the micro-batches of an update
 UPDATE_PRIORITY = 11  # not behind a buffer: an update lets raters who run short go first
@@ -18,6 +18,7 @@ WAITED_FOR_PRIORITY = UPDATE_PRIORITY + 1
 
 NO_HUMAN_WEIGHT = "People's ratings have no weight in the reward, so no groups are made for them."
 ARCHIVED = "The project is archived."
+QUIET = "Quiet hours until {until}: groups are made again then, or change the settings."
 NO_PROMPTS = "The project has no prompts; add some in the settings."
 
 
@@ -73,12 +74,19 @@ def paused_reason(session: Session, project: Project, revision: Revision) -> str
     """Why no groups are made for this project; empty if they may be."""
     if project.archived:
         return ARCHIVED
-    if project.generation_error:
-        return project.generation_error
-    if revision.reward.automatic_only:
+    if told := project.generation_error or lacking_room(session):
+        return told
+    if not revision.reward.asks_people:
         return NO_HUMAN_WEIGHT
+    if revision.config.is_quiet(now()):
+        return QUIET.format(until=revision.config.quiet_until)
     listed = select(Prompt.id).where(Prompt.project_id == project.id, Prompt.active).limit(1)
     return "" if session.scalar(listed) else NO_PROMPTS
+
+
+def lacking_room(session: Session) -> str:
+    """Why nothing is made for want of room on the disk; empty while there is room."""
+    return session.scalar(select(Room.sentence)) or ""
 
 
 def count_ready(

@@ -67,7 +67,7 @@ def of_raters(db: Database, project_id: str) -> list[RaterView]:
     """Every rater of a project, in order of arrival."""
     with db.read() as session:
         found(session, Project, project_id)
-        wanted = select(Rater).where(Rater.project_id == project_id)
+        wanted = select(Rater).where(Rater.project_id == project_id, Rater.removed_at.is_(None))
         rows = session.scalars(wanted.order_by(Rater.created_at, Rater.id)).all()
         return _views(session, project_id, rows)
 

@@ -28,6 +28,7 @@ def make(session: Session, rater: Rater) -> Group | None:
     """
     again = aliased(Group)
     repeated = select(again.id).where(again.repeat_of_id == Group.id)
+    withheld = select(Image.id).where(Image.group_id == Group.id, Image.withheld.is_not(None))
     judged = (
         select(Group.id)
         .join(Rating, Rating.group_id == Group.id)
@@ -37,6 +38,7 @@ def make(session: Session, rater: Rater) -> Group | None:
             Rating.mode != "skip",
             Group.kind == "group",
             ~repeated.exists(),
+            ~withheld.exists(),
         )
     )
     earlier = judged.order_by(Rating.sequence.desc()).offset(LEAST_SINCE).limit(_REACH)
@@ -88,7 +90,7 @@ def _copy(session: Session, original: Group) -> Group:
     )
     session.add(repeat)
     session.flush()
-    same = ("position", "prompt", "seed", "width", "height", "key", "sha256", "size")
+    same = ("position", "prompt", "seed", "width", "height", "key", "sha256", "size", "sensitive")
     for image in session.scalars(select(Image).where(Image.group_id == original.id)).all():
         copied = {name: getattr(image, name) for name in same}
         session.add(Image(group_id=repeat.id, **copied))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from math import sqrt
 from statistics import fmean
 
@@ -41,6 +41,18 @@ def of_images(
             Score.source_version == source_version,
         )
         return {row.image_id: row.value for row in session.execute(wanted)}
+
+
+def latest_by_source(
+    db: Database, image_ids: Sequence[str], sources: Collection[str]
+) -> dict[str, dict[str, float]]:
+    """What each source said last of these images, whatever its version, by source and image."""
+    wanted = select(Score).where(Score.image_id.in_(image_ids), Score.source.in_(sources))
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    with db.read() as session:
+        for score in session.scalars(wanted.order_by(Score.created_at)):
+            found[score.source][score.image_id] = score.value
+    return found
 
 
 def within_group_sd(

@@ -1,7 +1,10 @@
 """Which group a rater is shown next, and the record of what was shown.
 
-In this order: what the rater took back last; what the rater was shown and has not judged; the
-oldest group of the live version; and, only while none of those is free, of any other version.
+In this order: what the rater took back last; what the rater was shown and has not judged; a group
+of the live version; and, only while none of those is free, of any other version.
+Of a version's groups the one comes that would teach most, where reward models disagree on some;
+one time in four one is drawn at random, whatever they think of it, since on such groups alone a
+learned reward is measured. Where none disagree the oldest comes, which is as fair.
 A group is free while fewer raters than `overlap` have judged it or hold it. In place of a new group
 a draw may put a hidden repeat or a blind pair, as often as the settings say.
 """
@@ -10,13 +13,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
-from loop_studio.storage import pairs, raters, repeats
+from loop_studio.content import is_blurred
+from loop_studio.storage import consent, pairs, raters, repeats
+from loop_studio.storage.content import SET_ASIDE
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import Revision, keep_active, revision_of
 from loop_studio.storage.refilling import holders, hurry, open_groups, refill_in
@@ -29,12 +34,15 @@ from loop_studio.storage.schema import (
     Rater,
     Rating,
     Version,
+    new_id,
     now,
 )
+from loop_studio.storage.sharing import has_share
 from loop_studio.storage.worth import image_ids
 
 HELD_FOR = timedelta(minutes=10)
 _RENEW_WITHIN = timedelta(minutes=9)
+RANDOM_SHARE = 0.25
 _draw = secrets.SystemRandom()
 
 
@@ -45,6 +53,7 @@ class ShownImage:
     id: str
     width: int
     height: int
+    blurred: bool = False  # until it is clicked
 
 
 @dataclass(frozen=True)
@@ -74,23 +83,27 @@ def next_for(
     with db.write() as session:
         project = found(session, Project, project_id, lock=True)
         rater = raters.named(session, project_id, rater_name)
+        consent.require(session, rater)
         revision = revision_of(session, project)
         keep_active(project)
         choice = _Choice(session, project, rater, revision, exclude, kinds)
-        group = next(choice.candidates(), None)
+        offer = next(choice.candidates(), None)
         if "pair" in kinds:
             pairs.refill(session, project, revision)
-        if group is None:
+        if offer is None:
             refill_in(session, project, revision)
             hurry(session, project.id)
             return None
-        assignment = hold(session, group, rater)
+        assignment = hold(session, offer.group, rater, offer.at_random)
         refill_in(session, project, revision)
-        return _shown(session, group, assignment)
+        return _shown(session, offer.group, assignment, revision.config.content)
 
 
-def hold(session: Session, group: Group, rater: Rater) -> Assignment:
-    """Record that the rater is shown the group; the first order drawn stays the order."""
+def hold(session: Session, group: Group, rater: Rater, at_random: bool = False) -> Assignment:
+    """Record that the rater is shown the group, and whether it came at random.
+
+    The first order drawn stays the order, and what was first said of it stays said.
+    """
     moment = now()
     wanted = select(Assignment).where(
         Assignment.group_id == group.id, Assignment.rater_id == rater.id
@@ -99,7 +112,11 @@ def hold(session: Session, group: Group, rater: Rater) -> Assignment:
     if assignment is None:
         order = _order(session, group, rater)
         assignment = Assignment(
-            group_id=group.id, rater_id=rater.id, order=order, held_until=moment + HELD_FOR
+            group_id=group.id,
+            rater_id=rater.id,
+            order=order,
+            at_random=at_random,
+            held_until=moment + HELD_FOR,
         )
         session.add(assignment)
     elif assignment.held_until < moment + _RENEW_WITHIN:
@@ -134,6 +151,14 @@ def bring_back(session: Session, group: Group, rater: Rater) -> None:
     assignment.first, assignment.shown_at = True, now()
 
 
+@dataclass(frozen=True)
+class _Offer:
+    """A group that a rater may be shown now."""
+
+    group: Group
+    at_random: bool = False  # whatever reward models think of it
+
+
 class _Choice:
     """The groups that one rater may be shown now, best first, each kind asked for in turn."""
 
@@ -158,7 +183,7 @@ class _Choice:
         unseen = (~judged.exists(), Group.id.not_in(exclude), Group.kind.in_(kinds))
         self._unseen = select(Group).where(*unseen)
 
-    def candidates(self) -> Iterator[Group]:
+    def candidates(self) -> Iterator[_Offer]:
         """First what was taken back, then what is on screen, then something new."""
         yield from self._first(self._taken_back())
         yield from self._first(self._on_screen())
@@ -167,14 +192,37 @@ class _Choice:
         if new is not None:
             yield new
 
-    def _new(self) -> Iterator[Group]:
+    def _new(self) -> Iterator[_Offer]:
         """Groups that nobody has asked of this rater yet: live, then any version."""
-        if "group" in self._kinds:
+        overlap = self._revision.config.overlap
+        if "group" in self._kinds and not has_share(
+            self._session, self._project.id, self._rater.id, overlap
+        ):
             live = Group.version_id == self._project.live_version_id
-            yield from self._first(self._free(live))
-            yield from self._first(self._free(~live))
+            yield from self._of_version(live)
+            yield from self._of_version(~live)
 
-    def _in_place_of(self, new: Group | None) -> Iterator[Group]:
+    def _of_version(self, version: ColumnElement[bool]) -> Iterator[_Offer]:
+        """The group that teaches most or one drawn at random; the oldest where all teach alike."""
+        telling = self._free(version).where(Group.informativeness > 0)
+        most = telling.order_by(Group.informativeness.desc(), Group.id.desc())
+        for offer in self._first(most):
+            is_random = _draw.random() < RANDOM_SHARE
+            yield from self._drawn(version) if is_random else iter([offer])
+        oldest = self._free(version).order_by(Group.created_at, Group.id)
+        yield from self._fairly(self._first(oldest))
+
+    def _drawn(self, version: ColumnElement[bool]) -> Iterator[_Offer]:
+        """A free group at random: ids are random, so the next after a random one is."""
+        in_order = self._free(version).order_by(Group.id)
+        yield from self._fairly(self._first(in_order.where(Group.id >= new_id())))
+        yield from self._fairly(self._first(in_order))
+
+    @staticmethod
+    def _fairly(offers: Iterator[_Offer]) -> Iterator[_Offer]:
+        return (replace(offer, at_random=True) for offer in offers)
+
+    def _in_place_of(self, new: _Offer | None) -> Iterator[_Offer]:
         """A pair or a repeat, by a draw for each new group there is.
 
         Without one nothing is drawn: a rater who waits would be served little else. Pairs alone
@@ -192,20 +240,20 @@ class _Choice:
         elif drawn < config.pair_share + config.repeat_share:
             yield from self._repeat()
 
-    def _pair(self) -> Iterator[Group]:
+    def _pair(self) -> Iterator[_Offer]:
         rivals = pairs.contest(self._session, self._project) if "pair" in self._kinds else None
         if rivals is not None:
             spare = holders(except_rater=self._rater.id) < 1
             free = (*pairs.open_to_one(self._project.id, rivals[0]), spare)
             yield from self._first(self._unseen.where(*free).order_by(Group.created_at, Group.id))
 
-    def _repeat(self) -> Iterator[Group]:
+    def _repeat(self) -> Iterator[_Offer]:
         repeat = repeats.make(self._session, self._rater) if "repeat" in self._kinds else None
         if repeat is not None:
-            yield repeat
+            yield _Offer(repeat)
 
-    def _first(self, query: Select[Group]) -> Iterator[Group]:
-        yield from self._session.scalars(query.limit(1))
+    def _first(self, query: Select[Group]) -> Iterator[_Offer]:
+        yield from map(_Offer, self._session.scalars(query.limit(1)))
 
     def _mine(self) -> Select[Group]:
         return self._unseen.join(Assignment, Assignment.group_id == Group.id).where(
@@ -213,7 +261,9 @@ class _Choice:
         )
 
     def _taken_back(self) -> Select[Group]:
-        return self._mine().where(Assignment.first).order_by(Assignment.shown_at.desc())
+        whole = or_(Group.retired_reason.is_(None), Group.retired_reason != SET_ASIDE)
+        first = self._mine().where(Assignment.first, whole)
+        return first.order_by(Assignment.shown_at.desc())
 
     def _on_screen(self) -> Select[Group]:
         held = [
@@ -227,14 +277,14 @@ class _Choice:
         overlap = self._revision.config.overlap
         spare = Group.judged_by + holders(except_rater=self._rater.id) < overlap
         free = [*open_groups(self._project.id, overlap), version, spare]
-        return self._unseen.where(*free).order_by(Group.created_at, Group.id)
+        return self._unseen.where(*free)
 
 
-def _shown(session: Session, group: Group, assignment: Assignment) -> ShownGroup:
-    images = {
-        image.id: image
-        for image in session.scalars(select(Image).where(Image.group_id == group.id))
-    }
+def _shown(session: Session, group: Group, assignment: Assignment, content: str) -> ShownGroup:
+    in_sight = select(Image).where(Image.group_id == group.id, Image.withheld.is_(None))
+    images = {image.id: image for image in session.scalars(in_sight)}
+    # One that was hidden when the order was drawn, and no longer is, comes last.
+    order = dict.fromkeys([*assignment.order, *images])
     is_plain = group.kind == "group"  # of the others, the version would tell what they are
     return ShownGroup(
         id=group.id,
@@ -242,7 +292,7 @@ def _shown(session: Session, group: Group, assignment: Assignment) -> ShownGroup
         prompt=found(session, Prompt, group.prompt_id).text,
         version=found(session, Version, group.version_id).number if is_plain else None,
         images=[
-            ShownImage(image_id, images[image_id].width, images[image_id].height)
-            for image_id in assignment.order
+            ShownImage(image.id, image.width, image.height, is_blurred(content, image.sensitive))
+            for image in (images[image_id] for image_id in order if image_id in images)
         ],
     )

@@ -18,9 +18,20 @@ def settle_update(
     if ending is None or ending.status not in ACTIVE:
         return
     ending.status, ending.finished_at, ending.eta_s = state, now(), None
+    ending.requested = None
     ending.error_code, ending.error_detail = code, detail
     found(session, Project, ending.project_id, lock=True)
     _release(session, update_id)
+
+
+def unstart_update(session: Session, update_id: str, status: str) -> None:
+    """An update that runs no more and has not ended: it will start over from what it recorded."""
+    waiting = session.get(Update, update_id, with_for_update=True)
+    if waiting is None or waiting.status not in ACTIVE:
+        return
+    waiting.status, waiting.phase, waiting.eta_s = status, "waiting", None
+    waiting.step = waiting.steps = waiting.optimizer_steps = 0
+    waiting.samples_per_s = waiting.memory_bytes = waiting.accelerator_bytes = None
 
 
 def settle_samples(session: Session, samples_id: str | None, state: str) -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from loop_studio.storage import workers
+from loop_studio.judgement import LEARNED
+from loop_studio.storage import learned, reports, workers
 from loop_studio.storage.auto_update import active_update, count_usable
 from loop_studio.storage.database import Database, found
 from loop_studio.storage.projects import Revision, revision_of
-from loop_studio.storage.refilling import count_ready, count_rollouts, paused_reason
+from loop_studio.storage.refilling import count_ready, count_rollouts, lacking_room, paused_reason
 from loop_studio.storage.schema import Group, Job, Project, Rating, Version, now
 from loop_studio.storage.workers import WorkerView
 
@@ -21,7 +22,12 @@ _FULL = "Enough groups are ready."
 _AWAY = "Nobody has rated here for 30 minutes; groups are made again at the next visit."
 _NO_WORKER = "The worker is not running; start it with: python app.py worker"
 _LOST = "The worker has stopped answering; its log says why."
-_UPDATE_RUNS = "An update is already queued or running."
+_UNDER_WAY = {
+    "queued": "An update is already queued.",
+    "running": "An update is already running.",
+    "paused": "An update is paused; resume it, or cancel it.",
+}
+_NOT_LEARNED = "The learned reward alone does not count yet; the Rewards page says what it needs."
 _TOO_FEW = "{lacking} more usable {groups} needed: {usable} of {least} are there."
 
 
@@ -44,6 +50,7 @@ class Status:
     active_update_id: str | None
     can_update: bool
     can_update_reason: str
+    open_reports: int
     worker: WorkerView
 
 
@@ -58,7 +65,11 @@ def status(db: Database, project_id: str) -> Status:
         worker = workers.current_in(session)
         usable = count_usable(session, project_id)
         running = active_update(session, project_id)
-        cannot = _UPDATE_RUNS if running else too_few_reason(revision, usable)
+        cannot = (
+            _UNDER_WAY[running.status]
+            if running
+            else too_few_reason(session, project_id, revision, usable)
+        )
         generation, reason = _generation(session, project, revision, generating, worker)
         assert project.live_version_id is not None
         return Status(
@@ -77,6 +88,7 @@ def status(db: Database, project_id: str) -> Status:
             active_update_id=running.id if running else None,
             can_update=not cannot,
             can_update_reason=cannot,
+            open_reports=reports.count_open(session, project_id),
             worker=worker,
         )
 
@@ -89,10 +101,20 @@ def ready_groups(db: Database, project_id: str) -> int:
         return count_ready(session, project_id, overlap)
 
 
-def too_few_reason(revision: Revision, usable: int) -> str:
-    """Why an update cannot start yet; empty if it can. Automatic rewards need no groups."""
-    least = revision.config.min_groups
-    if revision.reward.automatic_only or usable >= least:
+def too_few_reason(session: Session, project_id: str, revision: Revision, usable: int) -> str:
+    """Why an update cannot start yet; empty if it can. Automatic rewards need no groups.
+
+    Nor does a learned one that counts; alone, while it does not, it teaches nothing.
+    """
+    least, others = revision.config.min_groups, dict(revision.reward.models)
+    if revision.reward.automatic_only and (told := lacking_room(session)):
+        return told
+    if learned.contributes(session, project_id, revision):
+        return ""
+    others.pop(LEARNED, None)
+    if revision.reward.automatic_only:
+        return "" if any(others.values()) else _NOT_LEARNED
+    if usable >= least:
         return ""
     groups = "group is" if least - usable == 1 else "groups are"
     return _TOO_FEW.format(lacking=least - usable, groups=groups, usable=usable, least=least)

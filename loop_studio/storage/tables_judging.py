@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from loop_studio.storage.columns import STATES, Base, new_id, now, one_of
 
 _OPEN = "retired_reason IS NULL AND used_by_update_id IS NULL"  # groups that may be served
+_TELLING = f"{_OPEN} AND informativeness > 0"
 _PAIRS = "kind = 'pair'"
 
 
@@ -35,6 +36,8 @@ class Group(Base):
     usable: Mapped[bool] = mapped_column(default=False)  # some judgement gives a signal
     judged_by: Mapped[int] = mapped_column(default=0)  # raters with an active judgement, no skip
     used_by_update_id: Mapped[str | None] = mapped_column(ForeignKey("updates.id"), index=True)
+    # What a judgement of it would tell reward models that disagree, in nats; 0 while none do.
+    informativeness: Mapped[float] = mapped_column(default=0.0)
     trajectory_key: Mapped[str | None]  # None once housekeeping has let the file go
     trajectory_sha256: Mapped[str | None]
     trajectory_size: Mapped[int | None] = mapped_column(BigInteger)
@@ -47,6 +50,23 @@ class Group(Base):
             "version_id",
             "created_at",
             "judged_by",
+            sqlite_where=text(_OPEN),
+            postgresql_where=text(_OPEN),
+        ),
+        Index(
+            "ix_groups_telling",
+            "project_id",
+            "version_id",
+            "informativeness",
+            "id",
+            sqlite_where=text(_TELLING),
+            postgresql_where=text(_TELLING),
+        ),
+        Index(
+            "ix_groups_lottery",
+            "project_id",
+            "version_id",
+            "id",
             sqlite_where=text(_OPEN),
             postgresql_where=text(_OPEN),
         ),
@@ -99,6 +119,9 @@ class Image(Base):
     key: Mapped[str]
     sha256: Mapped[str]
     size: Mapped[int]
+    sensitive: Mapped[bool | None]  # the safety checker's verdict; None: none has looked at it
+    # Why nobody is shown it, a word of content.Withheld; then it also counts as not judged.
+    withheld: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (
@@ -116,6 +139,7 @@ class Rater(Base):
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id"))
     name: Mapped[str] = mapped_column(String(80))
     excluded: Mapped[bool] = mapped_column(default=False)
+    removed_at: Mapped[datetime | None]  # their data is gone, the name too; see `forgetting`
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (UniqueConstraint("project_id", "name"),)
@@ -131,6 +155,8 @@ class Assignment(Base):
     rater_id: Mapped[str] = mapped_column(ForeignKey("raters.id"))
     order: Mapped[list[str]]  # image ids as shown
     first: Mapped[bool] = mapped_column(default=False)  # undone: comes next
+    # Served without a look at what reward models think of it: such groups measure them fairly.
+    at_random: Mapped[bool] = mapped_column(default=False)
     shown_at: Mapped[datetime] = mapped_column(default=now)
     held_until: Mapped[datetime]
 

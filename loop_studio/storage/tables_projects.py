@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from loop_studio.storage.columns import Base, new_id, now
@@ -73,6 +73,13 @@ class Version(Base):
     name: Mapped[str | None] = mapped_column(String(200))
     metrics: Mapped[dict[str, Any]] = mapped_column(default=dict)
     awaits_pairs: Mapped[bool] = mapped_column(default=False)  # goes live once they prefer it
+    note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    pinned: Mapped[bool] = mapped_column(default=False, server_default=false())
+    kept: Mapped[bool] = mapped_column(default=False, server_default=false())  # can be made again
+    deleted_at: Mapped[datetime | None]  # its files are gone; the row stays for what names it
+    # What the guard found, as sentences; someone decides whether it may be live all the same.
+    concerns: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    awaits_decision: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
     __table_args__ = (UniqueConstraint("project_id", "number"),)

@@ -19,7 +19,7 @@ LARGEST = 1024 * 1024
 FILE = "application/octet-stream"
 _LISTS = re.compile(r"/api/v1/projects/[^/]+/(prompts|ratings)/import")
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_FILES = re.compile(r"/api/v1/projects/[^/]+/imports")
+_FILES = re.compile(r"/api/v1/(projects/[^/]+/(imports|trials/picture)|project-imports)")
 
 
 class Bodies:

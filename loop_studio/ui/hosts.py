@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from loop_studio.errors import Unready
-from loop_studio.settings import Settings
+from loop_studio.settings import Settings, is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 Address = tuple[str, int | None]  # name in lower case, port
 
 
-def check_binding(settings: Settings) -> None:
+def check_binding(settings: Settings, has_accounts: bool = False) -> None:
     """Refuse to listen beyond this machine without a password; the sentence says what to type."""
-    if is_loopback(settings.host) or settings.credential:
+    if is_loopback(settings.host) or settings.credential or has_accounts:
         return
     raise Unready(
         f"HOST={settings.host} lets other machines in, so a password is needed; type: "
         f"LOOP_STUDIO_PASSWORD='choose one' make run HOST={settings.host}",
         "password_needed",
     )
-
-
-def is_loopback(name: str) -> bool:
-    """Whether a host name or address can only be this machine."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class Hosts:

@@ -11,11 +11,21 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from loop_studio import model_folder
+from loop_studio.content import NO_CHECKER
 from loop_studio.errors import Invalid
 from loop_studio.settings import STARTER
 from loop_studio.starter.paths import DIFFUSION_FOLDER
 from loop_studio.starter.words import unknown_words
 
+_CHECKED = "This model has a safety checker: it looks at every picture unless content is off."
+_UNCHECKED = (
+    "This model has no safety checker: blur covers every picture until it is clicked, and block "
+    "is not to be had."
+)
+_ON_HUB = (
+    "Whether this model has a safety checker is known once the worker has loaded it. Without one, "
+    "blur covers every picture until it is clicked, and with block no group is made."
+)
 LONGEST_PROMPT = 1000  # characters
 HUB_TOKENS = 77  # of every Stable Diffusion text encoder, when its folder is not here
 _CLIP_WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -33,6 +43,25 @@ def check_model(model: str) -> None:
         )
     if kind == "folder" and (fault := model_folder.fault(Path(model))) is not None:
         raise Invalid(fault)
+
+
+def check_content(model: str, content: object) -> None:
+    """Raise Invalid where a project of this model cannot do what `content` says."""
+    folder = _folder(model)
+    if content not in ("blur", "block") or folder is None:
+        return
+    if (fault := model_folder.checker_fault(folder)) is not None:
+        raise Invalid(fault)
+    if content == "block" and not model_folder.has_checker(folder):
+        raise Invalid(NO_CHECKER)
+
+
+def content_note(model: str) -> str:
+    """What can be done about sensitive pictures of this model, in one or two sentences."""
+    folder = _folder(model)
+    if folder is None:
+        return _ON_HUB
+    return _CHECKED if model_folder.has_checker(folder) else _UNCHECKED
 
 
 def is_on_hub(model: str) -> bool:

@@ -11,11 +11,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
-from loop_studio import __version__
+from loop_studio import logs
 from loop_studio.errors import Conflict, StudioError
+from loop_studio.ui.answer_headers import surround
 
-RELEASE_HEADER = "X-Loop-Release"
 RETRY_SECONDS = 5  # when the studio itself is unready
 LONGEST_NAME = 80  # of a wrong field, as an error repeats it
 
@@ -69,9 +70,11 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
     status: {"model": Problem, "description": description}
     for status, description in (
         (400, "Not JSON"),
+        (401, "Not signed in"),
         (403, "Foreign page or host, or not allowed (yet)"),
         (404, "No such thing"),
         (409, "The present state forbids it"),
+        (410, "The link by which the guest came is over"),
         (422, "A value is out of its range"),
         (503, "The studio is not ready; ask again after Retry-After seconds"),
     )
@@ -105,9 +108,18 @@ def install(app: FastAPI) -> None:
 
 async def _studio_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StudioError)
+    note(request, error)
     extra = error.extra if isinstance(error, Conflict) else None
     headers = {"Retry-After": str(RETRY_SECONDS)} if error.status == 503 else None
     return problem(error.status, error.code, error.detail, headers=headers, extra=extra)
+
+
+def note(request: HTTPConnection, error: StudioError) -> None:
+    """A line in the log for whoever wonders why somebody may not do something."""
+    if error.status in {403, 410}:
+        who = request.scope.get("principal")
+        name = getattr(who, "name", None) or "somebody without a name"
+        log.warning("refused to %.80r, %s: %.120r", name, error.code, request.url.path)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -125,15 +137,17 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    # The server logs the traceback. This answer is made outside every middleware, so it carries
-    # the release itself.
+    # The server logs the traceback. This answer is made outside every middleware, so its headers
+    # are added here.
     log.error("unexpected %s at %s %r", type(error).__name__, request.method, request.url.path)
-    return problem(
+    answer = problem(
         500,
         "internal_error",
         "Something went wrong inside the studio; its log says what.",
-        headers={RELEASE_HEADER: __version__},
+        headers={"X-Request-ID": logs.request_id.get()},
     )
+    surround(answer.headers, request.url.path, request.url.scheme)
+    return answer
 
 
 def sentence(error: Mapping[str, Any]) -> str:

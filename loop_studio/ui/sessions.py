@@ -1,7 +1,8 @@
-"""Signed sessions of the one shared password, and the patience shown to wrong ones."""
+"""What hangs on the studio's own key, and the patience shown to wrong passwords."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -10,68 +11,69 @@ from collections import OrderedDict, deque
 from pathlib import Path
 
 KEY_FILE = "session.key"
-LIFETIME_S = 30 * 24 * 3600
 _KEY_BYTES = 32
+_SIGNATURE_BYTES = 16
 
 
-class Sessions:
-    """Issues and checks session tokens `expiry.nonce.signature`.
+class Keys:
+    """The name of the cookie, the shared password, and links that nobody can make up.
 
-    The signature hangs on the password and on a key in the data folder: sessions survive a
-    restart, and end when the password changes.
+    All hang on a key in the data folder. The database holds only ids of links, so that a copy of
+    it opens nothing.
     """
 
-    def __init__(self, data: Path, password: str) -> None:
-        key = _signing_key(data / KEY_FILE)
-        self._password = _digest(password)
-        self._key = hmac.digest(key, self._password, "sha256")
+    def __init__(self, data: Path, password: str | None) -> None:
+        self._key = _signing_key(data / KEY_FILE)
         # Two studios on one machine share a cookie jar, so each has its own name.
-        self.cookie = f"loop_session_{hashlib.sha256(key).hexdigest()[:8]}"
+        self.cookie = f"loop_session_{hashlib.sha256(self._key).hexdigest()[:8]}"
+        self._password = None if password is None else _digest(password)
+        # Kept with each session of the shared password: they end when it changes.
+        self.password_mark = None if password is None else self._sign(f"password {password}").hex()
 
     def matches(self, password: str) -> bool:
-        """Whether this is the password; takes the same time however wrong it is."""
-        return hmac.compare_digest(_digest(password), self._password)
+        """Whether this is the shared password; takes the same time however wrong it is."""
+        stored = self._password or b""
+        return hmac.compare_digest(_digest(password), stored)
 
-    def issue(self, now: float) -> str:
-        """A new token."""
-        claim = f"{int(now) + LIFETIME_S}.{secrets.token_hex(8)}"
-        return f"{claim}.{self._sign(claim)}"
+    def secret(self, kind: str, link_id: str) -> str:
+        """The last part of a link's address."""
+        signature = self._sign(f"{kind} {link_id}")[:_SIGNATURE_BYTES]
+        return f"{link_id}-{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
 
-    def valid(self, token: str, now: float) -> bool:
-        """Whether we issued this token and it has not run out."""
-        claim, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(self._sign(claim).encode(), signature.encode()):
-            return False
-        return int(claim.partition(".")[0]) > now
+    def opened(self, kind: str, secret: str) -> str | None:
+        """The id of the link whose address ends in this; None if we made no such address."""
+        link_id = secret.partition("-")[0]
+        ours = self.secret(kind, link_id).encode()
+        return link_id if hmac.compare_digest(ours, secret.encode("utf-8", "replace")) else None
 
-    def _sign(self, claim: str) -> str:
-        return hmac.new(self._key, claim.encode("utf-8", "replace"), "sha256").hexdigest()
+    def _sign(self, text: str) -> bytes:
+        return hmac.digest(self._key, text.encode("utf-8", "replace"), "sha256")
 
 
 class Attempts:
-    """Counts wrong passwords per address over a sliding window."""
+    """Counts wrong passwords over a sliding window, per address or per account."""
 
     LIMIT = 10
-    WINDOW_S = 60.0
-    ADDRESSES = 4096  # remembered at most
+    MOST = 4096  # addresses or accounts remembered
 
-    def __init__(self) -> None:
+    def __init__(self, window_s: float = 60.0) -> None:
+        self.window_s = window_s
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def wait_seconds(self, address: str, now: float) -> int:
-        """Whole seconds until this address may try again; 0 if it may now."""
-        times = self._wrong.get(address)
-        while times and times[0] <= now - self.WINDOW_S:
+    def wait_seconds(self, who: str, now: float) -> int:
+        """Whole seconds until they may try again; 0 if they may now."""
+        times = self._wrong.get(who)
+        while times and times[0] <= now - self.window_s:
             times.popleft()
         if times is None or len(times) < self.LIMIT:
             return 0
-        return max(1, int(times[0] + self.WINDOW_S - now + 1))
+        return max(1, int(times[0] + self.window_s - now + 1))
 
-    def wrong(self, address: str, now: float) -> None:
+    def wrong(self, who: str, now: float) -> None:
         """Remember a wrong password."""
-        self._wrong.setdefault(address, deque(maxlen=self.LIMIT)).append(now)
-        self._wrong.move_to_end(address)
-        if len(self._wrong) > self.ADDRESSES:
+        self._wrong.setdefault(who, deque(maxlen=self.LIMIT)).append(now)
+        self._wrong.move_to_end(who)
+        if len(self._wrong) > self.MOST:
             self._wrong.popitem(last=False)
 
 

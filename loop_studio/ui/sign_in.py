@@ -1,85 +1,127 @@
-"""The sign-in page: one password, shared by everyone whom the owner told it to."""
+"""Signing in: with a name and a password, or with the studio's one shared password."""
 
 from __future__ import annotations
 
+import logging
 import time
-from html import escape
-from pathlib import Path
-from string import Template
-from urllib.parse import parse_qs
+from dataclasses import dataclass
 
-from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import RedirectResponse, Response
 
+from loop_studio.storage import accounts, sessions
+from loop_studio.storage.database import Database
 from loop_studio.ui.access import SIGN_IN, address_of
-from loop_studio.ui.sessions import LIFETIME_S, Attempts, Sessions
+from loop_studio.ui.cards import Field, card, filled_in, form, let_in, root_of, safe_target
+from loop_studio.ui.sessions import Attempts, Keys
 
-_PAGE = Template((Path(__file__).parent / "sign_in.html").read_text(encoding="utf-8"))
+log = logging.getLogger(__name__)
+
+ACCOUNT_WINDOW_S = 300.0  # longer than an address's: many addresses may try one account
+_WRONG = "Name and password do not match. Try again."
+_WRONG_SHARED = "That is not the password. Try again."
+_EITHER = "Or leave the name empty and give the studio's own password."
 
 
-def router(sessions: Sessions, attempts: Attempts) -> APIRouter:
+@dataclass(frozen=True)
+class Patience:
+    """How often a password may be wrong."""
+
+    addresses: Attempts
+    accounts: Attempts
+
+    def wait_seconds(self, address: str, name: str) -> int:
+        """Seconds until this address may try this name again; 0 if it may now."""
+        now = time.time()
+        waits = self.addresses.wait_seconds(address, now), self.accounts.wait_seconds(name, now)
+        return max(waits)
+
+    def wrong(self, address: str, name: str) -> None:
+        """Remember a wrong password. The shared one has no name to lock."""
+        self.addresses.wrong(address, time.time())
+        if name:
+            self.accounts.wrong(name, time.time())
+
+
+def router(keys: Keys, patience: Patience) -> APIRouter:
     """The sign-in page and what its two forms do."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.get(SIGN_IN)
-    async def show(request: Request, next: str = "/") -> Response:
-        return _page(request, next)
+    def show(request: Request, next: str = "/") -> Response:
+        return _page(request, keys, next)
 
     @routes.post(SIGN_IN)
     async def sign_in(request: Request) -> Response:
-        form = parse_qs((await request.body()).decode("utf-8", "replace"))
-        wanted = form.get("next", ["/"])[0]
-        now, address = time.time(), address_of(request)
-        if wait := attempts.wait_seconds(address, now):
-            sentence = f"Too many wrong passwords. Try again in {wait} seconds."
-            return _page(request, wanted, sentence, 429, {"Retry-After": str(wait)})
-        if not sessions.matches(form.get("password", [""])[0]):
-            attempts.wrong(address, now)
-            return _page(request, wanted, "That is not the password. Try again.", 401)
-        return _let_in(request, sessions.cookie, sessions.issue(now), wanted)
+        sent = await filled_in(request)
+        return await run_in_threadpool(_sign_in, request, keys, patience, sent)
 
     @routes.post("/logout")
-    async def sign_out(request: Request) -> Response:
-        answer = RedirectResponse(_root(request) + SIGN_IN, 303)
-        answer.delete_cookie(sessions.cookie, path=_root(request) or "/")
+    def sign_out(request: Request) -> Response:
+        sessions.end(_db(request.app), request.cookies.get(keys.cookie, ""))
+        answer = RedirectResponse(root_of(request) + SIGN_IN, 303)
+        answer.delete_cookie(keys.cookie, path=root_of(request) or "/")
         return answer
 
     return routes
 
 
-def safe_target(wanted: str) -> str:
-    """A path on this studio to go to after signing in; anything else becomes `/`."""
-    printable = wanted.isascii() and wanted.isprintable() and " " not in wanted
-    inside = wanted.startswith("/") and not wanted.startswith("//") and "\\" not in wanted
-    return wanted if printable and inside else "/"
+def _sign_in(request: Request, keys: Keys, patience: Patience, sent: dict[str, str]) -> Response:
+    db, address = _db(request.app), address_of(request)
+    name, password = sent.get("name", "").strip(), sent.get("password", "")
+    wanted, known = sent.get("next", "/"), accounts.key(name)
+    if wait := patience.wait_seconds(address, known):
+        log.warning("locked out for %d s: sign-in as %.80r from %.80r", wait, name, address)
+        sentence = f"Too many wrong passwords. Try again in {wait} seconds."
+        return _page(request, keys, wanted, sentence, 429, {"Retry-After": str(wait)})
+    token = _token(db, keys, name, password)
+    if token is None:
+        patience.wrong(address, known)
+        log.warning("a wrong password: sign-in as %.80r from %.80r", name, address)
+        return _page(request, keys, wanted, _WRONG if name else _WRONG_SHARED, 401)
+    return let_in(request, keys.cookie, token, wanted, int(sessions.LIFETIME.total_seconds()))
 
 
-def _let_in(request: Request, cookie: str, token: str, wanted: str) -> Response:
-    answer = RedirectResponse(_root(request) + safe_target(wanted), 303)
-    answer.set_cookie(
-        cookie,
-        token,
-        max_age=LIFETIME_S,
-        path=_root(request) or "/",
-        secure=request.url.scheme == "https",
-        httponly=True,
-        samesite="lax",
-    )
-    return answer
+def _token(db: Database, keys: Keys, name: str, password: str) -> str | None:
+    """A new session's token, or None for a wrong password."""
+    if not name:
+        is_shared = keys.matches(password)
+        return sessions.begin(db, None, keys.password_mark) if is_shared else None
+    user = accounts.has_password(db, name, password)
+    return sessions.begin(db, user.id) if user else None
 
 
 def _page(
     request: Request,
+    keys: Keys,
     wanted: str,
     sentence: str = "",
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    page = _PAGE.substitute(
-        root=escape(_root(request)), next=escape(safe_target(wanted)), sentence=escape(sentence)
+    has_accounts, is_shared = accounts.exist(_db(request.app)), keys.password_mark is not None
+    if not has_accounts and not is_shared:
+        return RedirectResponse(root_of(request) + safe_target(wanted), 303)
+    name = Field(
+        "name",
+        "Name",
+        autocomplete="username",
+        required=not is_shared,
+        hint=_EITHER if is_shared else "",
     )
-    return HTMLResponse(page, status, {"Cache-Control": "no-store", **(headers or {})})
+    password = Field("password", "Password", "password", "current-password")
+    fields = [name, password] if has_accounts else [password]
+    about = (
+        "Sign in with your account."
+        if has_accounts
+        else "This studio asks for the password that its owner chose."
+    )
+    kept = {"next": safe_target(wanted)}
+    content = form(root_of(request) + SIGN_IN, "Sign in", fields, sentence, kept)
+    return card(request, "Sign in", about, content, status, headers)
 
 
-def _root(request: Request) -> str:
-    return str(request.scope.get("root_path", ""))
+def _db(app: FastAPI) -> Database:
+    database: Database = app.state.database
+    return database

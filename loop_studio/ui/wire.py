@@ -10,6 +10,7 @@ from fastapi import Depends, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
 
 from loop_studio.errors import NotFound
+from loop_studio.exchange.names import slug as slug
 from loop_studio.settings import Settings
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
@@ -39,6 +40,7 @@ class WorkerState(Answer):
     state: Literal["none", "starting", "ready", "busy", "lost"]
     device: str | None
     heartbeat_age_s: float | None
+    accelerator_age_s: float | None
 
 
 class WorkerReport(WorkerState):
@@ -67,8 +69,11 @@ Time = Annotated[datetime, PlainSerializer(_utc, return_type=str)]
 Text = Annotated[str, AfterValidator(_storable)]
 Id = Annotated[str, AfterValidator(_shaped)]
 Rater = Annotated[Text, Field(min_length=1, max_length=80, description="the rater's name")]
-RaterQuery = Annotated[
-    Text, Query(min_length=1, max_length=80, description="the rater's name, 1 to 80 characters")
+RaterName = Annotated[
+    Text | None,
+    Query(
+        min_length=1, max_length=80, description="the rater's name; yours if you have an account"
+    ),
 ]
 
 
@@ -95,9 +100,3 @@ Configured = Annotated[Settings, Depends(_settings)]
 def image_url(request: Request, image_id: str) -> str:
     """Where an image is found: root-relative, with the sub-path when there is one."""
     return f"{request.scope.get('root_path', '')}/api/v1/images/{image_id}"
-
-
-def slug(name: str) -> str:
-    """The start of a file name that every system takes, whatever the project is called."""
-    kept = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60].strip("-")
-    return kept or "project"

@@ -20,6 +20,7 @@ from loop_studio.storage import exporting, groups, projects, prompts, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore, new_key
 from loop_studio.storage.schema import Project
+from loop_studio.ui.connections import configuration
 from loop_studio.ui.server import create_app
 
 COLOURS = ["#d33a2c", "#2f62c9", "#35a556", "#e8a013", "#8e35c4", "#202020"]
@@ -68,11 +69,13 @@ class Studio:
 
     def start(self) -> None:
         self.line = Stall(create_app(self.settings, self.db, self.files))
-        config = uvicorn.Config(
-            self.line, port=self.port, log_level="warning", timeout_graceful_shutdown=1
-        )
+        config = configuration(self.line)
+        config.timeout_graceful_shutdown = 1
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        sockets = [socket.create_server(("127.0.0.1", self.port))]
+        self.thread = threading.Thread(
+            target=self.server.run, kwargs={"sockets": sockets}, daemon=True
+        )
         self.thread.start()
         while not self.server.started:
             assert self.thread.is_alive(), "the web server did not start"
@@ -116,11 +119,13 @@ class Studio:
 
 
 class Rater:
-    """A person at the Rate page."""
+    """A person at the Rate page, or at the same without Gradio: `rate/plain`."""
 
-    def __init__(self, page: Page, studio_url: str, project_id: str, name: str = "Ada") -> None:
+    def __init__(
+        self, page: Page, studio_url: str, project_id: str, name: str = "Ada", path: str = "rate"
+    ) -> None:
         self.page = page
-        self.url = f"{studio_url}/rate?project={project_id}"
+        self.url = f"{studio_url}/{path}?project={project_id}"
         self.name = name
 
     def arrive(self) -> None:

@@ -112,9 +112,7 @@ def test_ratings_are_taken_away_and_back(studio, project, page) -> None:
     assert links == ["", "", "", "?images=true", "?images=true"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_cut_off_on_a_telephone(studio, project, page, scheme) -> None:
-    page.emulate_media(color_scheme=scheme)
+def test_nothing_is_cut_off_on_a_telephone(studio, project, page) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_settings(studio, page, project)
     section(page, "Import ratings")

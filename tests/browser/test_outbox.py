@@ -46,6 +46,24 @@ def test_an_answer_survives_a_reload_in_the_same_instant(studio: Studio, page) -
         assert len(studio.wait_for_rows(page, project, number + 1)) == number + 1
 
 
+def test_a_clock_set_back_delays_no_answer(studio: Studio, page) -> None:
+    rater, project = sitting(page, studio)
+    page.route(
+        "**/api/v1/ratings",
+        lambda route: route.fulfill(
+            status=503,
+            headers={"Retry-After": "1"},
+            json={"detail": "The studio is starting.", "code": "starting"},
+        ),
+        times=1,
+    )
+    rater.press("1")
+    page.get_by_text("Saved on this device, 1 waiting.").wait_for()
+    page.evaluate("() => { const real = Date.now; Date.now = () => real() - 3_600_000; }")
+    assert len(studio.wait_for_rows(page, project, 1)) == 1
+    rater.wait_until_sent()
+
+
 def test_two_tabs_of_one_rater_send_once_and_show_no_group_twice(
     studio: Studio, page, context
 ) -> None:

@@ -181,6 +181,8 @@ def test_progress_leads_to_fine_tune_now(rater, studio, project, page) -> None:
     for key in "123":
         rater.press(key)
     page.get_by_role("button", name="Fine-tune now").click()
+    page.get_by_text("It starts from version 0 and learns from 3 groups and 3 ratings.").wait_for()
+    page.get_by_role("button", name="Start", exact=True).click()
     page.get_by_role("link", name="Watch").wait_for()
 
 

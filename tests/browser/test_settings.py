@@ -1,4 +1,4 @@
-"""The settings page: saved, refused with a sentence, the reward switched in one click."""
+"""The settings page: saved, or refused with a sentence."""
 
 from __future__ import annotations
 
@@ -34,6 +34,16 @@ def test_every_setting_has_a_field_with_its_value(studio, project, page) -> None
                 if isinstance(values[name], float)
                 else str(values[name])
             )
+
+
+def test_the_page_says_which_commit_of_a_hub_model_the_project_stays_with(
+    studio, project, page
+) -> None:
+    model = page.locator("loop-settings .model")
+    assert model.inner_text() == "Model: starter"
+    projects.pin_model(studio.db, project.id, "0123456789abcdef" * 2 + "01234567")
+    page.reload()
+    page.get_by_text("Model: starter, always at its commit 0123456789ab").wait_for()
 
 
 @pytest.mark.parametrize(("typed", "shown"), [("1", "1"), ("four", "'four'"), ("", "''")])
@@ -75,27 +85,6 @@ def test_prompts_are_saved_line_by_line_and_an_empty_list_is_refused(studio, pro
     page.get_by_role("button", name="Save prompts").click()
     page.locator("loop-settings .refusal").get_by_text("prompt").wait_for()
     assert len(prompts.active(studio.db, project.id)) == 2
-
-
-def test_the_reward_source_changes_in_one_click(studio, project, page) -> None:
-    page.get_by_role("radio", name="Automatic: clip score").check()
-    page.get_by_text("Saved. The next update uses it.").wait_for()
-    weights = projects.reward(studio.db, project.id)
-    assert (weights.human, weights.models["clip_score"]) == (0.0, 1.0)
-    page.get_by_role("radio", name="People").check()
-    page.wait_for_timeout(500)
-    weights = projects.reward(studio.db, project.id)
-    assert (weights.human, weights.models.get("clip_score", 0.0)) == (1.0, 0.0)
-
-
-def test_a_new_project_is_made_from_the_menu(studio, project, page) -> None:
-    page.locator("loop-nav").get_by_role("combobox").select_option("new project")
-    page.get_by_label("Name").fill("Moons")
-    page.locator("loop-nav textarea").fill("a yellow moon\ntwo moons")
-    page.get_by_role("button", name="Create project").click()
-    page.wait_for_url("**/rate?project=*")
-    made = next(one for one in projects.all(studio.db) if one.name == "Moons")
-    assert len(prompts.active(studio.db, made.id)) == 2
 
 
 def test_a_rater_is_excluded_after_a_confirming_sentence_and_taken_back(studio, page) -> None:

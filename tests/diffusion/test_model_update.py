@@ -147,7 +147,7 @@ def test_half_precision_gives_finite_gradients_in_float32_at_sixteen_thousand_el
     assert moved > 1e-3  # AdamW's first step is about the learning rate
 
 
-def test_memory_stays_flat_over_two_hundred_updates() -> None:
+def test_memory_stays_flat_over_sixty_updates() -> None:
     policy = tiny.policy(shape=LoraShape(2, 2.0, "attention"))
     groups = rolled_out(policy, 1, k=2, sampler=replace(QUICK, lora_steps=1))
     optimizer = adamw(policy, 1e-5)
@@ -161,10 +161,10 @@ def test_memory_stays_flat_over_two_hundred_updates() -> None:
         return len(found), sum(item.untyped_storage().nbytes() for item in found)
 
     sizes = []
-    for number in range(200):
+    for number in range(60):
         for _ in train(policy, optimizer, groups, config, seed=number):
             pass
-        if number in (9, 199):
+        if number in (9, 59):
             policy.adapters.copy("learner", "live")
             sizes.append(tensors())
     assert sizes[0] == sizes[1]

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from loop_studio.diffusion.lora_file import Checkpoint, kohya_lora
 from loop_studio.jobs.autopilot import make_worker
 from loop_studio.jobs.worker import Worker
 from loop_studio.settings import Settings
-from loop_studio.storage import groups, projects, ratings
+from loop_studio.storage import groups, imports, jobs, projects, ratings, versions
 from loop_studio.storage.database import Database
-from loop_studio.storage.files import FileStore
+from loop_studio.storage.files import FileStore, new_key
 from loop_studio.storage.ratings import RatingIn
-from loop_studio.storage.schema import Project
+from loop_studio.storage.schema import Project, Version
 from tests import tiny
 
 SETTINGS = {
@@ -26,6 +27,7 @@ SETTINGS = {
     "buffer_groups": 3,
     "lora_rank": 4,
     "learning_rate": 1e-2,
+    "guard": False,  # of a random model's pictures nothing is to be expected
 }
 
 
@@ -72,3 +74,19 @@ def desk(db: Database, files: FileStore, settings: Settings, tiny_folder: Path) 
         db, "Tiny", str(tiny_folder), [(f"prompt {i}", []) for i in range(3)], SETTINGS
     )
     return Desk(db, files, make_worker(settings, db), project)
+
+
+def only(desk: Desk, kind: str) -> None:
+    """Run the jobs of this kind, and leave the others in the queue."""
+    while job := jobs.claim(desk.db, desk.worker.bench.worker_id, [kind]):
+        desk.worker.run(job)
+
+
+@pytest.fixture
+def version(desk: Desk) -> Version:
+    """Version 1, made of a file: quicker than an update, and nothing here depends on how."""
+    state = tiny.policy().adapters.state("live")
+    data = kohya_lora(Checkpoint(state, tiny.SHAPE, {}, {}), {}, name="x")
+    imports.create(desk.db, desk.project.id, desk.files.put(new_key(".safetensors"), data), "x")
+    only(desk, imports.KIND)
+    return versions.by_number(desk.db, desk.project.id, 1)

@@ -1,4 +1,4 @@
-"""The clock inserts rows and never computes; cron lines mean what Unix means."""
+"""The clock inserts rows and never computes."""
 
 from __future__ import annotations
 
@@ -7,52 +7,56 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import select
 
-from loop_studio.jobs.clock import Clock, next_run
-from loop_studio.storage import leases, schedules
+from loop_studio.jobs import clock as clock_module
+from loop_studio.jobs.clock import Clock
+from loop_studio.settings import GIB, Settings
+from loop_studio.storage import backups, jobs, leases, room, schedules
 from loop_studio.storage.database import Database
 from loop_studio.storage.schema import Job, now
-
-SUNDAY_NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("cron", "expected"),
-    [
-        ("0 3 * * *", datetime(2026, 11, 23, 3, tzinfo=UTC)),
-        ("*/15 * * * *", datetime(2026, 11, 22, 12, 15, tzinfo=UTC)),
-        ("0 3 * * 0", datetime(2026, 11, 29, 3, tzinfo=UTC)),
-        ("0 3 * * 7", datetime(2026, 11, 29, 3, tzinfo=UTC)),
-        ("0 3 * * 1-5", datetime(2026, 11, 23, 3, tzinfo=UTC)),
-        ("0 3 * * 6", datetime(2026, 11, 28, 3, tzinfo=UTC)),
-        ("0 12 * * 0-3", datetime(2026, 11, 23, 12, tzinfo=UTC)),
-        ("0 0 * * */2", datetime(2026, 11, 24, 0, tzinfo=UTC)),
-        ("30 4 1 * *", datetime(2026, 12, 1, 4, 30, tzinfo=UTC)),
-    ],
-)
-def test_cron_means_what_unix_means(cron: str, expected: datetime) -> None:
-    assert next_run(cron, SUNDAY_NOON) == expected
+from tests.storage.studio import make_group, make_project, publish, rate
 
 
-@pytest.mark.parametrize("cron", ["", "* * * *", "61 * * * *", "a b c d e", "* * * * 8"])
-def test_a_wrong_cron_line_is_refused(cron: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011  # APScheduler words it, we only refuse
-        next_run(cron, SUNDAY_NOON)
-
-
-def test_a_due_schedule_enqueues_its_job_once(db: Database) -> None:
+def test_a_due_schedule_enqueues_its_job_once(db: Database, settings: Settings) -> None:
     schedules.create(db, None, "housekeeping", "0 3 * * *", now() - timedelta(seconds=1))
-    for clock in (Clock(db), Clock(db)):
+    for clock in (Clock(db, settings), Clock(db, settings)):
         clock.due()
     with db.read() as session:
         assert len(session.scalars(select(Job)).all()) == 1
 
 
-def test_only_the_holder_of_the_lease_ticks(db: Database) -> None:
+def test_only_the_holder_of_the_lease_ticks(db: Database, settings: Settings) -> None:
     ticked: list[int] = []
-    holder, other = Clock(db), Clock(db)
+    holder, other = Clock(db, settings), Clock(db, settings)
     holder._if_holder(lambda: ticked.append(1))
     other._if_holder(lambda: ticked.append(2))
     assert ticked == [1]
     leases.release(db, "clock", holder._holder)
     other._if_holder(lambda: ticked.append(2))
     assert ticked == [1, 2]
+
+
+@pytest.mark.sqlite
+def test_a_backup_is_asked_for_once_a_night_and_not_before_three(
+    db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    for hour in (2, 3, 23):
+        moment = datetime(2026, 1, 31, hour, tzinfo=UTC)
+        for module in (clock_module, backups):
+            monkeypatch.setattr(module, "now", lambda moment=moment: moment)
+        for settings_given in (settings, settings.model_copy(update={"backups_kept": 0})):
+            Clock(db, settings_given).back_up()
+        asked.append(backups.last_asked(db))
+    assert [job and job.dedupe_key for job in asked] == [None, *["backup/2026-01-31"] * 2]
+    assert asked[2].payload == {"backup": str(settings.data / "backups"), "kept": 7}
+
+
+def test_the_quota_has_housekeeping_make_room(db: Database, settings: Settings) -> None:
+    project = make_project(db)
+    rate(db, make_group(db, project))
+    publish(db, project)
+    quota = (room.gauge(db, settings).use.total - 1) / GIB
+    Clock(db, settings.model_copy(update={"quota_gib": quota})).look_for_room()
+    job = jobs.claim(db, "w", kinds=["housekeeping"])
+    assert job is not None
+    assert job.payload["quota"] == round(quota * GIB)

@@ -14,9 +14,11 @@ from sqlalchemy import select, update
 from loop_studio.config import ProjectConfig
 from loop_studio.diffusion.policy import StableDiffusionPolicy
 from loop_studio.diffusion.recipe import drawn_steps_of, groups_per_pass, sampler_of
-from loop_studio.errors import Refused
+from loop_studio.errors import RewardFailed
 from loop_studio.jobs import rollout
 from loop_studio.jobs.score import score_images
+from loop_studio.jobs.sources import Source
+from loop_studio.rewards.pixels import Pixels
 from loop_studio.rl.fidelity import replay_deviation
 from loop_studio.rl.types import Sampler
 from loop_studio.storage import groups, jobs, projects, scores, status, updates
@@ -154,18 +156,15 @@ def test_in_half_precision_groups_are_made_alone() -> None:
 def test_a_score_that_is_no_number_is_refused_and_not_kept(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Broken:
-        version = "1"
-
-        def score(self, images: list[Any], prompts: list[str]) -> list[float]:
-            return [float("nan")] * len(images)
+    def broken(self: Pixels, images: list[Any], prompts: list[str]) -> list[float]:
+        return [float("nan")] * len(images)
 
     (group_id,) = desk.rate(1)
     images = groups.images(desk.db, group_id)
-    monkeypatch.setattr("loop_studio.jobs.score.load", lambda source: Broken())
-    with pytest.raises(Refused, match="gave a score that is no number"):
-        score_images(desk.worker.bench, "clip_score", images)
-    assert scores.of_images(desk.db, [image.id for image in images], "clip_score", "1") == {}
+    monkeypatch.setattr(Pixels, "score", broken)
+    with pytest.raises(RewardFailed, match="gave a score that is no number"):
+        score_images(desk.worker.bench, Source("brightness"), images)
+    assert scores.of_images(desk.db, [image.id for image in images], "brightness", "1") == {}
 
 
 def test_a_model_that_cannot_fit_is_not_loaded_and_the_project_says_why(

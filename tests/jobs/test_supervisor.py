@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from loop_studio.errors import DataFolderUnusable
 from loop_studio.jobs import supervisor as supervising
@@ -12,6 +15,7 @@ from loop_studio.jobs.supervisor import Supervisor
 from loop_studio.settings import Settings
 from loop_studio.storage import jobs
 from loop_studio.storage.database import Database
+from loop_studio.storage.schema import Worker
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0.02, 0.5])
@@ -39,6 +43,36 @@ def test_what_a_killed_studio_left_is_taken_up_at_once(settings: Settings, db: D
         assert taken.id == left.id
     finally:
         supervisor.stop()
+
+
+def test_a_killed_worker_is_replaced_and_what_it_held_is_taken_up_at_once(
+    settings: Settings, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "FIRST_DELAY_S", 0.05)
+    held = jobs.enqueue(db, "housekeeping")
+    supervisor = Supervisor(settings, db)
+    supervisor.start()
+    try:
+        first = started(supervisor, None)
+        with db.read() as session:
+            worker_id = session.scalars(select(Worker.id)).one()
+        assert jobs.claim(db, worker_id) is not None
+        first.kill()
+        started(supervisor, first)
+        taken = jobs.claim(db, "the next worker")
+        assert taken is not None
+        assert (taken.id, taken.attempt) == (held.id, 2)
+    finally:
+        supervisor.stop()
+
+
+def started(supervisor: Supervisor, before: subprocess.Popen[bytes] | None) -> Any:
+    """The worker's process, once it is another one than before."""
+    end = time.monotonic() + 20
+    while supervisor._process is before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert supervisor._process is not before, "no other worker was started"
+    return supervisor._process
 
 
 def test_a_database_that_fails_for_a_while_does_not_end_the_supervision(

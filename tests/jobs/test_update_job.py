@@ -14,6 +14,7 @@ from loop_studio.jobs import update as job_update
 from loop_studio.jobs.bench import Bench, Cancelled, Stopping
 from loop_studio.rewards.clip_score import ClipScore
 from loop_studio.storage import groups, jobs, projects, samples, status, updates, versions
+from loop_studio.storage.forecast import forecast, past_speeds
 from loop_studio.storage.schema import Job
 from tests import tiny
 from tests.jobs.conftest import SETTINGS, Desk
@@ -111,15 +112,15 @@ def test_the_brake_grows_with_the_distance_from_the_base(desk: Desk) -> None:
     assert used[1]["policy/kl_weight"] == pytest.approx(0.5 * (distance / 1e-4) ** 2)
 
 
-def interrupt_once(bench: Bench, at_step: int) -> list[bool]:
+def interrupt_once(bench: Bench, at_step: int, phase: str = "training") -> list[bool]:
     between = bench.between
     left = [True]
 
-    def interrupted(job: Job, phase: str, step: int, steps: int) -> None:
-        if left[0] and phase == "training" and step >= at_step:
+    def interrupted(job: Job, now: str, step: int, steps: int) -> None:
+        if left[0] and now == phase and step >= at_step:
             left[0] = False
             raise Stopping("as if the studio stopped here")
-        between(job, phase, step, steps)
+        between(job, now, step, steps)
 
     bench.between = interrupted  # type: ignore[method-assign]
     return left
@@ -357,7 +358,7 @@ def test_an_sdxl_folder_is_rated_and_trained_like_any_other(desk: Desk, tmp_path
     assert shown.version == 1
 
 
-def test_a_group_whose_scores_are_no_numbers_is_left_out_for_good(
+def test_a_group_whose_scores_are_no_numbers_waits_for_the_next_update(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = projects.RewardWeights(0.0, {"clip_score": 1.0})
@@ -380,6 +381,7 @@ def test_a_group_whose_scores_are_no_numbers_is_left_out_for_good(
     assert update.status == "succeeded"
     assert len({row.group_id for row in updates.inputs(desk.db, update.id)}) == 2
     assert len(updates.groups_of(desk.db, update.id)) == 2
+    assert updates.claimable(desk.db, desk.project.id) == 1
 
 
 def test_ppo_forgets_what_a_cancelled_update_would_have_learned(desk: Desk) -> None:
@@ -400,3 +402,90 @@ def test_ppo_forgets_what_a_cancelled_update_would_have_learned(desk: Desk) -> N
     assert updates.inputs(desk.db, cancelled.id)
     again = updates.create(desk.db, desk.project.id)
     assert updates.past_rewards(desk.db, again.id) == {}
+
+
+def test_a_paused_update_ends_in_the_same_weights_and_groups_are_made_meanwhile(
+    desk: Desk,
+) -> None:
+    desk.rate(3)
+    update = updates.create(desk.db, desk.project.id)
+    act_in_training(desk, at_step=8, act=lambda: updates.pause(desk.db, update.id))
+    desk.work()
+    assert updates.get(desk.db, update.id).status == "paused"
+    assert desk.rate(4, rater="ben"), "the worker goes on making groups"
+    updates.resume(desk.db, update.id)
+    desk.work()
+    done = updates.get(desk.db, update.id)
+    assert (done.status, done.made_live, done.group_count) == ("succeeded", True, 3)
+    paused = checkpoint_of(desk, done.version_id).adapter
+    versions.activate(desk.db, versions.by_number(desk.db, desk.project.id, 0).id)
+    straight = replay(desk, update.id)
+    assert all(torch.equal(paused[name], straight[name]) for name in straight)
+
+
+def test_a_stopped_update_keeps_its_last_optimizer_step_as_a_whole_version(desk: Desk) -> None:
+    desk.rate(4)
+    update = updates.create(desk.db, desk.project.id)
+    learned: list[int] = []
+
+    def stop_once_it_has_learned() -> bool:
+        made = desk.worker.bench.under_way.figures.optimizer_steps
+        learned.append(made)
+        if made:
+            updates.progress(
+                desk.db, held(desk), "training", 1, 9, None, desk.worker.bench.under_way.figures
+            )
+            updates.stop(desk.db, update.id)
+        return bool(made)
+
+    act_in_training(desk, at_step=1, act=stop_once_it_has_learned)
+    desk.work()
+    done = updates.get(desk.db, update.id)
+    assert (done.status, done.made_live, done.requested) == ("succeeded", True, None)
+    assert done.optimizer_steps < 4
+    assert done.metrics["policy/optimizer_steps"] == learned[-1] == 1
+    assert checkpoint_of(desk, done.version_id).optimizer
+    for kind in ("resume", "diffusers", "kohya"):
+        assert versions.file(desk.db, done.version_id, kind).size > 0
+    assert any("stopped on request" in line for line in updates.log_of(desk.db, update.id))
+    desk.rate(2)
+    updates.create(desk.db, desk.project.id)
+    desk.work()
+    assert versions.live(desk.db, desk.project.id).number == 2
+
+
+def test_an_update_tells_memory_steps_and_a_log_and_remembers_its_speed(desk: Desk) -> None:
+    projects.change(desk.db, desk.project.id, settings={"micro_batch": 1})
+    desk.rate(2)
+    update = updates.create(desk.db, desk.project.id)
+    desk.work()
+    done = updates.get(desk.db, update.id)
+    assert done.optimizer_steps == done.metrics["policy/optimizer_steps"] == 4
+    assert done.memory_bytes > 10**8
+    assert done.metrics["time/update_s"] > 0
+    assert done.samples_per_s > 0
+    log = updates.log_of(desk.db, update.id)
+    assert any("optimizer step 4: loss" in line for line in log)
+    assert not any("/" in line.split(" ", 1)[1].replace("…/", "") for line in log), log
+    told = forecast(desk.db, desk.project.id)
+    assert told.past_updates == 1
+    assert set(past_speeds(desk.db, desk.project.id)) >= {"reference", "training"}
+
+
+def held(desk: Desk) -> Job:
+    [job] = desk.worker._held
+    return job
+
+
+def act_in_training(desk: Desk, at_step: int, act: Any) -> None:
+    """Once an update trains its step `at_step`, do something, until that answers yes."""
+    bench, between = desk.worker.bench, desk.worker.bench.between
+    left = [True]
+
+    def acted(job: Job, phase: str, step: int, steps: int) -> bool:
+        if left[0] and phase == "training" and step >= at_step and act():
+            left[0] = False
+            bench._reported_at = 0.0
+        return between(job, phase, step, steps)
+
+    bench.between = acted  # type: ignore[method-assign]

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from loop_studio.rl.course import Progress
 from loop_studio.rl.types import JudgedGroup, Transitions, Weights
-from loop_studio.rl.update import LoopConfig, Progress, train
+from loop_studio.rl.update import LoopConfig, train
 from tests.rl.walk import Walk, judged, moved_walk, simple_groups
 
 

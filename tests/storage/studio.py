@@ -65,6 +65,10 @@ def skip(db: Database, group: Group, rater: str = "ann") -> RatingOut:
     return ratings.record(db, RatingIn(new_id(), group.id, rater, "skip", {}))
 
 
+def shares_of_none(db: Database, project: Project) -> dict[str, float]:
+    return {id: share.value for id, share in versions.none_shares(db, project.id).items()}
+
+
 def start_update(db: Database, project: Project, worker: str = "w") -> tuple[Update, Job]:
     update = updates.create(db, project.id)
     job = jobs.claim(db, worker, kinds=["update"])

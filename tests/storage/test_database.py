@@ -88,7 +88,14 @@ def test_a_full_disk_is_one_sentence_and_nothing_is_half_written(db: Database) -
         assert session.scalars(select(Project.id)).all() == ["before"]
 
 
-def test_a_file_that_is_no_folder_is_one_sentence(tmp_path: Path) -> None:
-    db = Database(f"sqlite:///{tmp_path / 'missing' / 'studio.sqlite3'}")
+def test_a_database_that_is_not_there_is_one_sentence_and_is_not_made(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'studio.sqlite3'}")
+    with pytest.raises(DataFolderUnusable, match="is gone from the data"), db.read() as session:
+        session.execute(text("SELECT 1"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'missing' / 'studio.sqlite3'}", create=True)
     with pytest.raises(DataFolderUnusable, match="cannot be written"), db.read() as session:
         session.execute(text("SELECT 1"))

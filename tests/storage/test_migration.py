@@ -195,7 +195,7 @@ def test_a_newer_database_is_refused_with_a_sentence(settings: Settings, db: Dat
 
 
 def test_an_empty_database_is_known_as_empty(tmp_path: Path) -> None:
-    assert state(Database(f"sqlite:///{tmp_path / 'nothing.sqlite3'}")) == "empty"
+    assert state(Database(f"sqlite:///{tmp_path / 'nothing.sqlite3'}", create=True)) == "empty"
 
 
 def test_starts_at_the_same_time_migrate_once(tmp_path: Path) -> None:

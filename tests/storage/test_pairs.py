@@ -11,9 +11,11 @@ from scipy.stats import binom
 from loop_studio.errors import Invalid
 from loop_studio.storage import (
     groups,
+    history,
     jobs,
     pairs,
     projects,
+    promotion,
     prompts,
     raters,
     ratings,
@@ -24,10 +26,11 @@ from loop_studio.storage import (
 )
 from loop_studio.storage.database import Database
 from loop_studio.storage.groups import NewImage
-from loop_studio.storage.promotion import LOOKS
+from loop_studio.storage.history import Filter
+from loop_studio.storage.promotion import LOOKS, Waiting
 from loop_studio.storage.ratings import RatingIn, RatingOut
 from loop_studio.storage.schema import Group, Project, Version, new_id
-from tests.storage.studio import make_group, make_project, publish, rate, stored
+from tests.storage.studio import make_group, make_project, publish, rate, skip, stored
 
 ALL = ("group", "repeat", "pair")
 
@@ -243,3 +246,27 @@ def test_no_automatic_update_starts_while_a_candidate_is_compared(db: Database) 
     projects.change(db, project.id, settings={"promotion": "always"})
     rate(db, make_group(db, project))
     assert updates.active(db, project.id) is not None
+
+
+def test_a_candidate_tells_how_many_pairs_it_waits_for(db: Database) -> None:
+    project, first = candidate(db)
+    assert promotion.waiting(db, project.id) == {first.id: Waiting(0, 20)}
+    for _ in range(LOOKS[0]):
+        judge_pair(db, make_pair(db, project, first), 0.5)
+    assert promotion.waiting(db, project.id) == {first.id: Waiting(20, 40)}
+    versions.activate(db, first.id)
+    assert promotion.waiting(db, project.id) == {}
+
+
+def test_history_tells_a_judged_pairs_versions_and_keeps_a_skipped_one_blind(db: Database) -> None:
+    project, first = rival_project(db)
+    judged, skipped = (make_pair(db, project, first) for _ in range(2))
+    judge_pair(db, judged, 1.0)
+    skip(db, skipped)
+    by_id = {past.id: past for past in history.judged(db, project.id, "ann", Filter(), limit=9)}
+    told = {image.id: image.version for image in by_id[judged.id].images}
+    assert [told[image.id] for image in groups.images(db, judged.id)] == [1, 0]
+    assert [image.version for image in by_id[skipped.id].images] == [None, None]
+    assert by_id[judged.id].kind == "pair"
+    numbers = [history.may_take(db, image, "ann")[1] for image in told]
+    assert numbers == list(told.values())

@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from loop_studio.errors import NotFound
 from loop_studio.storage import (
@@ -21,8 +21,18 @@ from loop_studio.storage import (
     versions,
 )
 from loop_studio.storage.database import Database
-from loop_studio.storage.schema import Project, Rater, Rating
-from tests.storage.studio import judge, make_group, make_project, publish, rate, skip, start_update
+from loop_studio.storage.schema import Group, Project, Rater, Rating
+from loop_studio.storage.worth import refresh
+from tests.storage.studio import (
+    judge,
+    make_group,
+    make_project,
+    publish,
+    rate,
+    shares_of_none,
+    skip,
+    start_update,
+)
 
 
 def rater_id(db: Database, name: str) -> str:
@@ -116,11 +126,80 @@ def test_an_excluded_rater_is_left_out_of_the_share_of_groups_with_nothing_good(
     rate(db, make_group(db, project), "bob")
     judge(db, make_group(db, project), "best", [0, 0, 0, 0])
     base = versions.live(db, project.id).id
-    assert versions.none_shares(db, project.id) == {base: 0.5}
+    assert shares_of_none(db, project) == {base: 0.5}
     exclude(db, project, "bob")
-    assert versions.none_shares(db, project.id) == {base: 1.0}
+    assert shares_of_none(db, project) == {base: 1.0}
     exclude(db, project, "ann")
-    assert versions.none_shares(db, project.id) == {}
+    assert shares_of_none(db, project) == {}
+
+
+def snapshot(db: Database) -> list[Any]:
+    """What every judgement and every group is worth now."""
+    with db.read() as session:
+        of_ratings = select(Rating.sequence, Rating.usable, Rating.reason)
+        of_groups = select(Group.id, Group.judged_by, Group.usable).order_by(Group.id)
+        told = [*session.execute(of_ratings.order_by(Rating.sequence)), *session.execute(of_groups)]
+        return [tuple(row) for row in told]
+
+
+def weigh_one_by_one(db: Database) -> None:
+    with db.write() as session:
+        for group in session.scalars(select(Group)):
+            refresh(session, group)
+
+
+def judge_at_random(db: Database, project: Project, draw: random.Random) -> None:
+    """Two raters on groups of every kind and state, with every kind of gesture."""
+    for number in range(30):
+        group = make_group(db, project)
+        for name in draw.choice([["bob"], ["ann", "bob"], ["ann", "bob", "bob"]]):
+            values = draw.choice([[1, 0, 0, 0], [0, 0, 0, 0], [0, 1, 0.5, 0], None])
+            told = (
+                skip(db, group, name) if values is None else judge(db, group, "best", values, name)
+            )
+            if draw.random() < 0.2:
+                ratings.undo(db, told.event_id)
+        with db.write() as session:
+            row = session.get_one(Group, group.id)
+            row.kind = draw.choice(["group", "group", "group", "repeat", "pair"])
+            row.retired_reason = draw.choice([None, None, "It is old."])
+            refresh(session, row)
+        if number == 10:
+            update, _ = start_update(db, project)
+            updates.claim_groups(db, update.id)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_excluding_at_once_is_worth_what_each_group_alone_would_be(db: Database, seed: int) -> None:
+    project = make_project(db, overlap=3)
+    judge_at_random(db, project, random.Random(seed))
+    before = snapshot(db)
+    for excluded in (True, False):
+        exclude(db, project, "bob", excluded)
+        at_once = snapshot(db)
+        assert (at_once == before) is not excluded
+        weigh_one_by_one(db)
+        assert at_once == snapshot(db)
+
+
+def test_excluding_holds_the_others_up_no_longer_for_many_groups_than_for_few(
+    db: Database,
+) -> None:
+    statements: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    counts = []
+    for many in (3, 40):
+        project = make_project(db)
+        name = f"rater of {many}"
+        for _ in range(many):
+            rate(db, make_group(db, project), name)
+        for excluded in (True, False):
+            statements.clear()
+            exclude(db, project, name, excluded)
+            counts.append(len(statements))
+            assert all(usable is not excluded for usable, _ in worths(db)[-many:])
+    assert counts[:2] == counts[2:]
+    assert max(counts) < 12
 
 
 def test_a_rater_of_another_project_is_not_found(db: Database) -> None:

@@ -1,5 +1,6 @@
 import threading
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -8,7 +9,7 @@ from loop_studio.errors import Conflict, Forbidden, Invalid, NotFound
 from loop_studio.storage import exporting, groups, jobs, projects, ratings, status, updates
 from loop_studio.storage.database import Database
 from loop_studio.storage.ratings import RatingIn, RatingOut
-from loop_studio.storage.schema import Rating, Reward
+from loop_studio.storage.schema import Rating, Reward, now
 from tests.storage.studio import (
     gesture,
     make_group,
@@ -206,6 +207,32 @@ def test_an_implausible_time_is_stored_as_null(
 ) -> None:
     ratings.record(db, event(db, elapsed_ms=elapsed))
     assert rows(db)[0].elapsed_ms == kept
+
+
+def test_a_clock_that_runs_backwards_changes_no_order(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = event(db)
+    ratings.record(db, first)
+    an_hour_ago = now() - timedelta(hours=1)
+    monkeypatch.setattr(ratings, "now", lambda: an_hour_ago)
+    later = replace(first, event_id="later")
+    assert ratings.record(db, later).created_at == an_hour_ago
+    assert [(row.event_id, row.status) for row in rows(db)] == [
+        (first.event_id, "superseded"),
+        ("later", "active"),
+    ]
+
+
+def test_an_undo_that_overtakes_its_rating_is_refused_and_takes_nothing_away(
+    db: Database,
+) -> None:
+    sent = event(db)
+    with pytest.raises(NotFound, match="There is no rating event"):
+        ratings.undo(db, sent.event_id)
+    assert ratings.record(db, sent).status == "active"
+    assert ratings.undo(db, sent.event_id).status == "undone"
+    assert ratings.record(db, sent).status == "undone"  # replayed: as it is stored, not as it was
 
 
 def test_the_order_shown_is_kept_and_must_be_a_permutation(db: Database) -> None:

@@ -128,7 +128,7 @@ def test_self_consistency_is_the_share_of_repeats_with_the_same_best_picture(db:
 
 def test_repeats_come_as_often_as_the_settings_say(db: Database) -> None:
     project = make_project(db, repeat_share=0.3, overlap=2)
-    judged_first(db, project, 60)
+    judged_first(db, project, LEAST_SINCE + 20)
     kinds = []
     for _ in range(100):
         make_group(db, project)

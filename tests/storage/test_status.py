@@ -64,7 +64,7 @@ def test_usable_groups_open_the_way_to_an_update_and_one_that_runs_closes_it(
     begun, job = start_update(db, project)
     told = status.status(db, project.id)
     assert (told.can_update, told.active_update_id) == (False, begun.id)
-    assert told.can_update_reason == "An update is already queued or running."
+    assert told.can_update_reason == "An update is already running."
     updates.claim_groups(db, begun.id)
     updates.publish(db, job, begun.id, FILES, {})
     told = status.status(db, project.id)

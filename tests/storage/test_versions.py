@@ -4,7 +4,15 @@ from loop_studio.errors import NotFound
 from loop_studio.storage import groups, jobs, projects, samples, versions
 from loop_studio.storage.database import Database
 from loop_studio.storage.schema import Project
-from tests.storage.studio import judge, make_group, make_project, publish, rate, skip
+from tests.storage.studio import (
+    judge,
+    make_group,
+    make_project,
+    publish,
+    rate,
+    shares_of_none,
+    skip,
+)
 
 
 def next_version(db: Database, project: Project) -> versions.Version:
@@ -89,14 +97,14 @@ def test_metrics_are_merged(db: Database) -> None:
 
 def test_none_is_good_is_counted_for_each_version_by_what_holds_now(db: Database) -> None:
     project = make_project(db)
-    assert versions.none_shares(db, project.id) == {}
+    assert shares_of_none(db, project) == {}
     first = next_version(db, project)  # by a judgement of a group of version 0 that has a best
     base = versions.by_number(db, project.id, 0)
     for best in ([0.0] * 4, [1.0, 0.0, 0.5, 0.0], [0.5] * 4, [0.0] * 4):
         judge(db, make_group(db, project, first), "best", best)
     judge(db, make_group(db, project, first), "stars", [1.0] * 4)
     skip(db, make_group(db, project, first))
-    assert versions.none_shares(db, project.id) == {base.id: 0.0, first.id: 0.5}
+    assert shares_of_none(db, project) == {base.id: 0.0, first.id: 0.5}
 
 
 def test_every_version_gets_the_same_probe_wall_and_the_base_gets_one_too(db: Database) -> None:

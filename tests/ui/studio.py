@@ -132,7 +132,9 @@ class Studio:
 
     @staticmethod
     def _client(app: FastAPI, base: str = ORIGIN) -> TestClient:
-        return TestClient(app, base_url=base, raise_server_exceptions=False)
+        return TestClient(
+            app, base_url=base, raise_server_exceptions=False, client=("127.0.0.1", 50000)
+        )
 
 
 @dataclass

@@ -85,7 +85,7 @@ def test_an_unknown_address_is_404(reader, method, path):
         ("PUT", "ratings"),
         ("GET", "ratings"),
         ("POST", "rewards"),
-        ("DELETE", "projects/x"),
+        ("PUT", "projects/x"),
         ("PATCH", "projects/x/groups/next"),
     ],
 )

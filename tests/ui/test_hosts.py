@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loop_studio.errors import StudioError
-from loop_studio.settings import Settings
-from loop_studio.ui.hosts import Hosts, check_binding, is_loopback, split
+from loop_studio.settings import Settings, is_loopback
+from loop_studio.ui.hosts import Hosts, check_binding, split
 
 
 def hosts(*allowed: str, host: str = "127.0.0.1") -> Hosts:

@@ -49,7 +49,7 @@ class TestNextGroup:
         assert group["prompt"] == "a red circle"
         assert len(group["images"]) == 4
         for image in group["images"]:
-            assert set(image) == {"id", "url", "width", "height"}
+            assert set(image) == {"id", "url", "width", "height", "blurred"}
             assert image["url"] == f"/api/v1/images/{image['id']}"
             assert (image["width"], image["height"]) == (1, 1)
 
@@ -77,7 +77,7 @@ class TestNextGroup:
         assert studio.next_group(kinds="repeat,pair").status_code == 204
         assert studio.next_group(kinds="pair,group").status_code == 200
 
-    @pytest.mark.parametrize("rater", ["", "x" * 81, "nul\x00"])
+    @pytest.mark.parametrize("rater", ["", "x" * 81, "x" * 10_000, "nul\x00"])
     def test_a_rater_without_a_fitting_name_is_422(self, studio, rater):
         assert "rater" in is_problem(studio.next_group(rater), 422, "invalid_value")
 
@@ -308,8 +308,16 @@ class TestRatings:
         rows = exported(studio)
         assert [row["event_id"] for row in rows] == [body["event_id"] for body in bodies]
 
-    def test_hostile_text_is_kept_as_text(self, studio, group):
-        name = "${document.title='x'}<img src=x onerror=alert(1)>"
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "${document.title='x'}<img src=x onerror=alert(1)>",
+            "עדה",
+            "\N{RIGHT-TO-LEFT OVERRIDE}ada",
+        ],
+        ids=["markup", "right-to-left", "override"],
+    )
+    def test_hostile_text_is_kept_as_text(self, studio, group, name):
         assert studio.rate(studio.rating(group, rater=name)).json()["rater"] == name
         assert exported(studio)[0]["rater"] == name
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
 import threading
 import time
@@ -9,17 +11,30 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import uvicorn
 
 from loop_studio.storage import groups
+from loop_studio.ui.connections import configuration
 from tests.ui.conftest import studio_in
 from tests.ui.studio import PASSWORD, Studio, add_group
 
 BEARER = {"authorization": f"Bearer {PASSWORD}"}
-PAGES = ("/rate", "/rate/plain", "/history", "/train", "/versions", "/settings")
+PAGES = (
+    "/rate",
+    "/rate/plain",
+    "/history",
+    "/train",
+    "/versions",
+    "/compare",
+    "/playground",
+    "/rewards",
+    "/settings",
+    "/projects",
+)
 # Every address of Gradio 6.31 that tells, changes or serves something.
 GRADIO = [
     ("GET", "/config"),
@@ -64,6 +79,14 @@ GRADIO = [
 ]
 
 
+def config_of(page: httpx.Response) -> dict[str, Any]:
+    """What Gradio tells its own frontend."""
+    found = re.search(r"window\.gradio_config = (\{.*?\});</script>", page.text, re.DOTALL)
+    assert found is not None
+    told: dict[str, Any] = json.loads(found.group(1))
+    return told
+
+
 @dataclass
 class Served:
     """A studio behind a real socket."""
@@ -81,7 +104,7 @@ class Served:
 
 def serve(studio: Studio) -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(studio.app, log_level="critical"))
+    server = uvicorn.Server(configuration(studio.app))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:
@@ -125,7 +148,7 @@ def test_gradio_answers_no_foreign_page(open_studio, method, path):
 
 
 def test_gradio_reflects_no_origin_not_even_our_own(open_studio):
-    answer = open_studio.ask("GET", "/config", origin=open_studio.origin)
+    answer = open_studio.ask("GET", "/theme.css", origin=open_studio.origin)
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
     preflight = {"origin": open_studio.origin, "access-control-request-method": "POST"}
@@ -148,8 +171,32 @@ def test_a_visitor_of_a_page_is_led_to_sign_in(locked_studio):
     assert answer.headers["location"] == "/login?next=%2Ftrain%3Fproject%3Dabc"
 
 
+def test_gradio_is_open_for_what_its_pages_ask_for_and_nothing_else(open_studio):
+    needed = {"/theme.css", "/manifest.json", *PAGES}
+    for method, path in GRADIO:
+        answer = open_studio.ask(method, path)
+        if path in needed:
+            assert answer.status_code == 200, path
+        elif path.startswith("/assets/"):
+            assert answer.status_code == 404
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), path
+            assert answer.json()["detail"].endswith(".")
+    script = re.search(r'src="\./(assets/[^"]+\.js)"', open_studio.ask("GET", "/rate").text)
+    assert script is not None
+    assert open_studio.ask("GET", f"/{script.group(1)}").status_code == 200
+
+
+def test_a_page_of_gradios_runs_under_the_policy_of_its_own_scripts(open_studio):
+    policy = open_studio.ask("GET", "/rate").headers["content-security-policy"]
+    scripts = next(part for part in policy.split("; ") if part.startswith("script-src"))
+    assert scripts.startswith("script-src 'self' 'unsafe-eval' 'sha256-")
+    assert "'unsafe-inline'" not in scripts
+    assert "http" not in policy
+
+
 def test_gradios_history_details_footer_and_uploads_are_off(open_studio):
-    config = open_studio.ask("GET", "/config").json()
+    config = config_of(open_studio.ask("GET", "/rate"))
     assert config["run_history"] is False
     assert config["show_error"] is False
     assert config["footer_links"] == []
@@ -184,8 +231,14 @@ def test_pages_work_below_a_sub_path(open_studio, page):
     for path in (page, "/studio" + page):  # a proxy may strip the prefix or leave it
         answer = open_studio.ask("GET", path, **prefix)
         assert answer.status_code == 200
-    config = open_studio.ask("GET", "/config", **prefix).json()
-    assert config["root"].endswith("/studio")
+    if page != "/rate/plain":
+        assert config_of(answer)["root"].endswith("/studio")
+
+
+def test_a_slash_too_many_leads_to_the_page(open_studio):
+    answer = open_studio.ask("GET", "/rate/?project=a", **{"x-forwarded-prefix": "/studio"})
+    assert answer.status_code == 307
+    assert answer.headers["location"] == "/studio/rate?project=a"
 
 
 def test_identical_ratings_over_sockets_make_one_row(open_studio):

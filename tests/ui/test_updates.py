@@ -92,7 +92,9 @@ def test_a_failed_update_says_why_and_can_no_longer_be_cancelled(rated):
     jobs.finish(rated.db, job, "failed", "out_of_memory", "Too big.", "traceback")
     failed = rated.api("GET", f"updates/{update['id']}").json()
     assert failed["status"] == "failed"
-    assert failed["error"] == {"code": "out_of_memory", "detail": "Too big."}
+    error = failed["error"]
+    assert (error["code"], error["detail"]) == ("out_of_memory", "Too big.")
+    assert error["next_step"].endswith("start it again.")
     again = rated.api("POST", f"updates/{update['id']}/cancel")
     is_problem(again, 409, "already_finished")
     assert project_status(rated)["usable_groups"] == 4
@@ -151,3 +153,49 @@ def test_the_list_pages_backwards(rated):
     assert numbers("?before=1") == []
     for query in ("?limit=0", "?limit=x", "?before=-1", "?limit=1e9", "?before=99999999999999"):
         is_problem(rated.api("GET", path + query), 422, "invalid_value")
+
+
+def test_five_clicks_at_once_make_one_update_and_four_plain_sentences(rated):
+    with ThreadPoolExecutor(5) as pool:
+        answers = list(pool.map(lambda _: fine_tune(rated), range(5)))
+    refused = [answer for answer in answers if answer.status_code == 409]
+    assert len(refused) == 4
+    assert {answer.json()["detail"] for answer in refused} == {
+        "Update 1 is queued; wait for it, or cancel it."
+    }
+    assert len(rated.api("GET", f"projects/{rated.project}/updates").json()["updates"]) == 1
+
+
+def test_what_the_next_update_would_use_is_told_before_it_starts(rated):
+    told = rated.api("GET", f"projects/{rated.project}/updates/next").json()
+    assert (told["from_version"], told["groups"], told["ratings"]) == (0, 4, 4)
+    assert told["seconds"] is None
+    assert project_status(rated)["active_update_id"] is None
+    is_problem(rated.api("GET", "projects/nowhere/updates/next"), 404, "not_found")
+
+
+def test_pause_resume_and_stop_answer_with_the_update_and_refuse_in_plain_words(rated):
+    update = fine_tune(rated).json()
+
+    def press(verb):
+        return rated.api("POST", f"updates/{update['id']}/{verb}")
+
+    assert press("pause").json()["status"] == "paused"
+    is_problem(press("stop"), 409, "nothing_learned")
+    assert press("resume").json()["status"] == "queued"
+    job = jobs.claim(rated.db, "worker", kinds=["update"])
+    updates.start(rated.db, update["id"], job)
+    updates.progress(rated.db, job, "training", 3, 16, 12.5, updates.Figures(1, 2.5, 10**9))
+    paused = press("pause")
+    assert (paused.status_code, paused.json()["requested"]) == (202, "pause")
+    stopped = press("stop").json()
+    assert (stopped["requested"], stopped["optimizer_steps"]) == ("stop", 1)
+    assert (stopped["samples_per_s"], stopped["memory_bytes"]) == (2.5, 10**9)
+    is_problem(press("pause"), 409, "stopping")
+    assert press("cancel").json()["cancel_requested"] is True
+    is_problem(press("stop"), 409, "cancelling")
+    jobs.finish(rated.db, job, "cancelled", "cancelled", "Cancelled on request.")
+    for verb in ("pause", "resume", "stop"):
+        is_problem(press(verb), 409, "already_finished")
+        is_problem(rated.api("POST", f"updates/nothing/{verb}"), 404, "not_found")
+    assert rated.api("GET", f"updates/{update['id']}/log").json() == {"lines": []}

@@ -1,4 +1,4 @@
-"""The five pages: one Gradio app with a route each, mounted at the studio's root.
+"""The pages: one Gradio app with a route each, mounted at the studio's root.
 
 One `gr.Blocks` with routes, not one per page: no redirect from `/rate` to `/rate/`, one script
 bundle that the browser keeps from page to page, and every address below a sub-path is right.
@@ -14,10 +14,30 @@ import warnings
 
 import gradio as gr
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
-from loop_studio.ui.pages import history, look, rate, settings, train, versions
+from loop_studio.ui.pages import (
+    account,
+    compare,
+    data,
+    history,
+    look,
+    people,
+    playground,
+    projects,
+    rate,
+    rewards,
+    settings,
+    status,
+    train,
+    versions,
+)
+from loop_studio.ui.pages.gate import Gate
 
-PAGES = (rate, history, train, versions, settings)
+PAGES = (
+    *(rate, history, train, versions, compare, playground, rewards, settings, projects),
+    *(data, status, people, account),
+)
 
 
 def mount(app: FastAPI) -> None:
@@ -32,6 +52,7 @@ def mount(app: FastAPI) -> None:
             app,
             blocks,
             path="/",
+            app_kwargs={"middleware": [Middleware(Gate, pages=[page.PATH for page in PAGES])]},
             theme=look.theme(),
             head=look.head(),
             show_error=False,

@@ -11,7 +11,7 @@ PATH = "/rate"
 def build() -> None:
     """Place the page's components; static/ holds them."""
     gr.HTML(
-        "<loop-nav page='rate'></loop-nav><loop-rater></loop-rater>",
+        "<loop-nav page='rate'></loop-nav><loop-guard></loop-guard><loop-rater></loop-rater>",
         js_on_load=None,
         apply_default_css=False,
     )

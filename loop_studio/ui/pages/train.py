@@ -11,7 +11,7 @@ PATH = "/train"
 def build() -> None:
     """Place the page's components; static/ holds them."""
     gr.HTML(
-        "<loop-nav page='train'></loop-nav><loop-train></loop-train>",
+        "<loop-nav page='train'></loop-nav><loop-guard></loop-guard><loop-train></loop-train>",
         js_on_load=None,
         apply_default_css=False,
     )

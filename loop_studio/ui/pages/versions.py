@@ -11,7 +11,8 @@ PATH = "/versions"
 def build() -> None:
     """Place the page's components; static/ holds them."""
     gr.HTML(
-        "<loop-nav page='versions'></loop-nav><loop-versions></loop-versions>",
+        "<loop-nav page='versions'></loop-nav><loop-guard></loop-guard>"
+        "<loop-versions></loop-versions>",
         js_on_load=None,
         apply_default_css=False,
     )

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from loop_studio.storage import groups, status
+from loop_studio.content import Withheld
+from loop_studio.storage import groups, guests, status
 from loop_studio.storage.database import Database
-from loop_studio.ui.wire import Answer, Db, Id, RaterQuery, image_url
+from loop_studio.ui.who import RaterQuery, Who
+from loop_studio.ui.wire import Answer, Db, Id, image_url
 
 router = APIRouter(tags=["groups"])
 
@@ -28,6 +30,7 @@ class GroupImage(Answer):
     url: str
     width: int
     height: int
+    blurred: bool
 
 
 class Group(Answer):
@@ -45,6 +48,7 @@ class JudgedImage(GroupImage):
 
     version: int
     seed: int
+    withheld: Withheld | None
     reward: float | None
     advantage: float | None
     scores: dict[str, float]
@@ -71,11 +75,13 @@ def next_group(
     request: Request,
     db: Db,
     id: Id,
+    who: Who,
     rater: RaterQuery,
     exclude: Annotated[list[Id] | None, Query(max_length=MOST_EXCLUDED)] = None,
     kinds: Annotated[str, Query(pattern=KINDS)] = "group",
 ) -> Group | Response:
     """The next group for this rater, held for 10 minutes; the same one until it is judged."""
+    guests.may_ask(db, who)
     shown = groups.next_for(db, id, rater, exclude or [], set(kinds.split(",")))
     if shown is not None:
         return _shown(request, shown)
@@ -100,6 +106,7 @@ def _shown(request: Request, group: groups.ShownGroup) -> Group:
             "url": image_url(request, image.id),
             "width": image.width,
             "height": image.height,
+            "blurred": image.blurred,
         }
         for image in group.images
     ]
@@ -113,6 +120,8 @@ def _told(request: Request, group: groups.GroupDetail) -> JudgedGroup:
             "url": image_url(request, image.id),
             "width": image.width,
             "height": image.height,
+            "blurred": group.blurred[image.id],
+            "withheld": image.withheld,
             "version": group.versions[image.id],
             "seed": image.seed,
             "reward": group.rewards[image.id],

@@ -28,13 +28,18 @@ class Health(Answer):
 
 @router.get("/healthz", response_model=Health, responses={503: {"model": Health}})
 def healthz(db: Db, require: Literal["worker"] | None = None) -> JSONResponse:
-    """200 once the web process answers and the database is at head, else 503."""
+    """200 once the web process answers and the database is at head, else 503.
+
+    With `require=worker` also: a worker runs, and its accelerator has computed something lately.
+    """
     database = migration.state(db)
-    worker = WorkerState.model_validate(workers.current(db) if database == "head" else _UNKNOWN)
-    working = require is None or worker.state in {"ready", "busy"}
-    ready = database == "head" and working
+    worker = workers.current(db) if database == "head" else _UNKNOWN
+    ready = database == "head" and (require is None or worker.can_train)
     health = Health(
-        status="ok" if ready else "unready", release=__version__, database=database, worker=worker
+        status="ok" if ready else "unready",
+        release=__version__,
+        database=database,
+        worker=WorkerState.model_validate(worker),
     )
     headers = None if ready else {"Retry-After": "5"}
     return JSONResponse(health.model_dump(mode="json"), 200 if ready else 503, headers)

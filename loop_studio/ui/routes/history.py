@@ -12,10 +12,13 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from loop_studio.content import Withheld
 from loop_studio.errors import NotFound
 from loop_studio.judgement import Gesture
 from loop_studio.storage import groups, history, projects
 from loop_studio.storage.history import LONGEST_NOTE, Filter, Verdict
+from loop_studio.ui.routes.groups import Kind
+from loop_studio.ui.who import RaterQuery, Who
 from loop_studio.ui.wire import (
     Answer,
     Body,
@@ -23,7 +26,6 @@ from loop_studio.ui.wire import (
     Files,
     Id,
     Rater,
-    RaterQuery,
     Text,
     Time,
     image_url,
@@ -37,7 +39,7 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    rater: Rater
+    rater: Rater | None = None
     prompt: Annotated[Text | None, Field(max_length=200)] = None
     version: Annotated[int | None, Field(ge=0, le=2**31 - 1)] = None
     verdict: Verdict | None = None
@@ -54,15 +56,19 @@ class PastImage(Answer):
     url: str
     width: int
     height: int
+    version: int | None
     seed: int
     advantage: float | None
     favourite: bool
+    blurred: bool
+    withheld: Withheld | None
 
 
 class PastGroup(Answer):
     """A judged group, the judgement that counts, and the rater's remarks."""
 
     id: str
+    kind: Kind
     sequence: int
     event_id: str
     prompt: str
@@ -89,7 +95,7 @@ class History(Answer):
 class NewRemark(Body):
     """A flag and a note on a group; both replace what this rater said of it before."""
 
-    rater: Rater
+    rater: Rater | None = None
     flagged: bool = False
     note: Annotated[Text, Field(max_length=LONGEST_NOTE)] = ""
 
@@ -97,15 +103,16 @@ class NewRemark(Body):
 class NewFavourite(Body):
     """Whether a picture is among this rater's favourites."""
 
-    rater: Rater
+    rater: Rater | None = None
     favourite: bool
 
 
 @router.get("/projects/{id}/history")
-def judged(request: Request, db: Db, id: Id, asked: Annotated[Asked, Query()]) -> History:
+def judged(request: Request, db: Db, who: Who, id: Id, asked: Annotated[Asked, Query()]) -> History:
     """The newest groups that a rater judged, or those before a sequence number."""
     wanted = Filter(asked.prompt, asked.version, asked.verdict, asked.flagged, asked.favourite)
-    found = history.judged(db, id, asked.rater, wanted, asked.limit + 1, asked.before)
+    rater = who.judges_as(asked.rater)
+    found = history.judged(db, id, rater, wanted, asked.limit + 1, asked.before)
     return History(
         groups=[_told(request, past) for past in found[-asked.limit :]],
         more=len(found) > asked.limit,
@@ -113,15 +120,17 @@ def judged(request: Request, db: Db, id: Id, asked: Annotated[Asked, Query()]) -
 
 
 @router.put("/groups/{id}/remark")
-def remark(db: Db, id: Id, new: NewRemark) -> NewRemark:
+def remark(db: Db, who: Who, id: Id, new: NewRemark) -> NewRemark:
     """Flag a group or note something about it. Nothing is learned from it."""
+    new.rater = who.judges_as(new.rater)
     history.remark(db, id, new.rater, flagged=new.flagged, note=new.note)
     return new
 
 
 @router.put("/images/{id}/favourite")
-def favour(db: Db, id: Id, new: NewFavourite) -> NewFavourite:
+def favour(db: Db, who: Who, id: Id, new: NewFavourite) -> NewFavourite:
     """Keep a picture among the favourites, or no longer."""
+    new.rater = who.judges_as(new.rater)
     history.favour(db, id, new.rater, favourite=new.favourite)
     return new
 

@@ -11,13 +11,14 @@ from loop_studio.errors import StudioError
 from loop_studio.storage import imports, projects, schema
 from loop_studio.ui import uploads
 from loop_studio.ui.bodies import FILE
+from loop_studio.ui.failures import UpdateError, failure
 from loop_studio.ui.problems import Problem
-from loop_studio.ui.routes.updates import State, UpdateError
+from loop_studio.ui.routes.updates import State
 from loop_studio.ui.wire import Answer, Db, Files, Id, Text, Time
 
 router = APIRouter(tags=["versions"])
 
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {FILE: {"schema": {"type": "string", "format": "binary"}}},
@@ -47,7 +48,7 @@ class ImportList(Answer):
 @router.post(
     "/projects/{id}/imports",
     status_code=202,
-    openapi_extra=_BODY,
+    openapi_extra=BODY,
     responses={413: {"model": Problem, "description": "The file is too large"}},
 )
 async def import_lora(
@@ -88,16 +89,13 @@ def get_import(db: Db, id: Id) -> Import:
 
 
 def _answer(job: schema.Job) -> Import:
-    error = None
-    if job.error_code is not None:
-        error = UpdateError(code=job.error_code, detail=job.error_detail or "")
     return Import(
         id=job.id,
         name=job.payload["name"],
         status=job.state,
         version_id=job.payload.get("version_id"),
         version=job.payload.get("version"),
-        error=error,
+        error=failure(job.error_code, job.error_detail),
         created_at=job.created_at,
         finished_at=job.finished_at,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from loop_studio.judgement import Gesture
-from loop_studio.storage import ratings
+from loop_studio.storage import guests, ratings
+from loop_studio.ui.who import Who
 from loop_studio.ui.wire import Answer, Body, Db, Id, Nothing, Rater, Text, Time
 
 router = APIRouter(tags=["ratings"])
@@ -30,11 +31,19 @@ Value = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class NewRating(Body):
-    """One gesture of one rater on one group. `event_id` makes sending it twice harmless."""
+    """One gesture of one rater on one group. `event_id` makes sending it twice harmless.
+
+    Whoever is signed in with an account may leave `rater` out: it is their name.
+    """
+
+    # To all other clients `rater` is required, and they go by this document.
+    model_config = ConfigDict(
+        json_schema_extra={"required": ["event_id", "group_id", "rater", "mode", "judgement"]}
+    )
 
     event_id: Annotated[Text, Field(min_length=1, max_length=64)]
     group_id: Id
-    rater: Rater
+    rater: Rater | None = None
     mode: Gesture
     judgement: dict[str, Value | None]
     order: list[str] | None = None
@@ -76,9 +85,11 @@ class Worth(Answer):
 
 
 @router.post("/ratings")
-def rate(db: Db, new: NewRating) -> Rating:
+def rate(db: Db, who: Who, new: NewRating) -> Rating:
     """Store a gesture; it is on disk and counted before this answers."""
-    return Rating.model_validate(ratings.record(db, ratings.RatingIn(**new.model_dump())))
+    rating = ratings.RatingIn(**{**new.model_dump(), "rater": who.judges_as(new.rater)})
+    guests.may_rate(db, who, rating.group_id)
+    return Rating.model_validate(ratings.record(db, rating))
 
 
 @router.post("/groups/{id}/preview")
@@ -88,6 +99,6 @@ def preview(db: Db, id: Id, gestured: Gestured) -> Worth:
 
 
 @router.post("/ratings/{event_id:path}/undo")
-def undo(db: Db, event_id: str, nothing: Nothing) -> Rating:
+def undo(db: Db, who: Who, event_id: str, nothing: Nothing) -> Rating:
     """Take a gesture back; its group comes next for that rater again."""
-    return Rating.model_validate(ratings.undo(db, event_id))
+    return Rating.model_validate(ratings.undo(db, event_id, who.name))
