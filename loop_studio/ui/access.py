@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import logging
 import re
 import time
 from urllib.parse import quote, urlencode
@@ -22,14 +21,13 @@ from loop_studio.ui import cards, permissions, who
 from loop_studio.ui.envelope import route_path
 from loop_studio.ui.hosts import Hosts
 from loop_studio.ui.metrics import PATH as METRICS
-from loop_studio.ui.problems import note, problem
+from loop_studio.ui.problems import problem
+from loop_studio.ui.refusals import explain
 from loop_studio.ui.sessions import Attempts, Keys
 
 SIGN_IN = "/login"
 OPEN_PATHS = frozenset({"/healthz", SIGN_IN, "/static/sign-in.css"})
 _LINKS = re.compile(r"/(invitation|guest)/[A-Za-z0-9_-]{1,100}")
-
-log = logging.getLogger(__name__)
 
 
 class Door:
@@ -147,7 +145,6 @@ class Door:
             if found is not None:
                 return found
         self.attempts.wrong(address, now)
-        log.warning("a wrong token in the Authorization header, from %.80r", address)
         return _sign_in_first("The token in the Authorization header is wrong, or was revoked.")
 
 
@@ -186,9 +183,9 @@ def _is_visit(request: HTTPConnection, path: str) -> bool:
 
 def _refused(request: HTTPConnection, path: str, error: StudioError) -> Response:
     """A refusal: a page for a person, JSON for a program."""
-    note(request, error)
     if not _is_visit(request, path):
         return problem(error.status, error.code, error.detail)
+    explain(request, error.detail)
     if isinstance(error, Gone):
         again = cards.link(request, SIGN_IN, "Sign in with an account")
         return cards.card(request, "This link is over", error.detail, again, error.status)

@@ -18,6 +18,7 @@ from loop_studio.storage.schema import Invitation, User
 from loop_studio.ui import plain
 from loop_studio.ui.access import SIGN_IN, address_of
 from loop_studio.ui.cards import Field, card, filled_in, form, let_in, link, root_of
+from loop_studio.ui.refusals import explain
 from loop_studio.ui.sessions import Keys
 from loop_studio.ui.who import Who
 from loop_studio.ui.wire import Db
@@ -66,8 +67,8 @@ def _plainly(request: Request, answer: Callable[[], Response]) -> Response:
     try:
         return answer()
     except (Gone, NotFound) as error:
-        log.warning("refused %.60r from %.80r: %s", request.url.path, address_of(request), error)
         sentence = error.detail if isinstance(error, Gone) else _UNKNOWN
+        explain(request, sentence)
         again = link(request, SIGN_IN, "Sign in with an account")
         return card(request, "This link does not work", sentence, again, error.status)
 
@@ -119,7 +120,7 @@ def _accept(
     except Gone:
         raise
     except Refused as refused:
-        log.warning("invitation %s not accepted: %s", invitation.id, refused.detail)
+        explain(request, refused.detail)
         return _invited(request, invitation, owner, sent, refused)
     log.info("invitation %s was accepted by %.80r as %s", invitation.id, user.name, user.role)
     token = sessions.begin(db, user.id)
@@ -156,6 +157,7 @@ def _enter(
     except Gone:
         raise
     except Refused as refused:
+        explain(request, refused.detail)
         return _guest_form(request, project.name, name[: guests.LONGEST_NAME], refused.detail)
     log.info("guest %.80r came by link %s from %.80r", guest.name, found.id, address_of(request))
     lasts_s = int((found.expires_at - now()).total_seconds())

@@ -11,7 +11,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection
 
 from loop_studio import logs
 from loop_studio.errors import Conflict, StudioError
@@ -108,18 +107,9 @@ def install(app: FastAPI) -> None:
 
 async def _studio_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, StudioError)
-    note(request, error)
     extra = error.extra if isinstance(error, Conflict) else None
     headers = {"Retry-After": str(RETRY_SECONDS)} if error.status == 503 else None
     return problem(error.status, error.code, error.detail, headers=headers, extra=extra)
-
-
-def note(request: HTTPConnection, error: StudioError) -> None:
-    """A line in the log for whoever wonders why somebody may not do something."""
-    if error.status in {403, 410}:
-        who = request.scope.get("principal")
-        name = getattr(who, "name", None) or "somebody without a name"
-        log.warning("refused to %.80r, %s: %.120r", name, error.code, request.url.path)
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loop_studio.ui.envelope import route_path
@@ -19,6 +20,7 @@ HEALTH = "/healthz"
 _ADDRESSES = 1024  # remembered at most
 _SECRET = re.compile(r"[\w-]{20,}")
 _LONGEST = 200  # characters of a part of the line
+_WHY = "loop_studio.why"  # in the scope: one list for all copies of it
 # What a person meets at work with the pages, as against what a page that works never sends.
 _ORDINARY = frozenset({404, 409, 422})
 
@@ -41,6 +43,7 @@ class Refusals:
             await self.app(scope, receive, send)
             return
         path = route_path(scope)  # before a mount takes its part off
+        scope[_WHY] = []
         status = 0
 
         async def watched(message: Message) -> None:
@@ -59,20 +62,27 @@ class Refusals:
         silent = self._quota.silent(address, time.monotonic())
         if silent is None:
             return
-        code, detail = _reason(status, body)
+        code, detail = _reason(status, body, scope[_WHY])
         origin = Headers(scope=scope).get("origin")
+        who = getattr(scope.get("principal"), "name", None)
         log.log(
             logging.INFO if status in _ORDINARY else logging.WARNING,
-            "refused %d %s: %s %s from %s%s: %s%s",
+            "refused %d %s: %s %s from %s%s%s: %s%s",
             status,
             code,
             scope["method"],
             plain_text(_without_secret(path)),
             address,
+            f", as {plain_text(who)}" if who else "",
             f" with Origin {plain_text(origin)}" if origin else "",
             plain_text(detail),
             f" ({silent} more of this address were not written down)" if silent else "",
         )
+
+
+def explain(request: HTTPConnection, sentence: str) -> None:
+    """Give the log the reason that a refusal's page tells in words; JSON is read by itself."""
+    request.scope.get(_WHY, []).append(sentence)
 
 
 class Quota:
@@ -104,7 +114,9 @@ def plain_text(text: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
 
 
-def _reason(status: int, body: bytes) -> tuple[str, str]:
+def _reason(status: int, body: bytes, why: list[str]) -> tuple[str, str]:
+    if why:
+        return "page", why[-1]
     try:
         problem = json.loads(body)
         return str(problem["code"]), str(problem["detail"])

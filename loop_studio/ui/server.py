@@ -60,8 +60,7 @@ from loop_studio.ui.routes import (
     versions,
     watching,
 )
-from loop_studio.ui.sessions import Attempts, Keys
-from loop_studio.ui.sign_in import ACCOUNT_WINDOW_S, Patience
+from loop_studio.ui.sessions import Keys, Patience
 from loop_studio.ui.who import Who, authorise
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -127,8 +126,8 @@ def create_app(
 
 def _guard(app: FastAPI, settings: Settings, requests: metrics.Requests) -> None:
     """Middleware from the inside out: the last one added is the first that a request meets."""
-    attempts = Attempts()
     keys = app.state.keys = Keys(settings.data, settings.credential)
+    patience = app.state.patience = Patience()
     # No origin is allowed. That it is here at all stops Gradio from reflecting every origin.
     app.add_middleware(Matched)
     app.add_middleware(CORSMiddleware, allow_origins=())
@@ -137,7 +136,7 @@ def _guard(app: FastAPI, settings: Settings, requests: metrics.Requests) -> None
         Door,
         hosts=Hosts(settings),
         keys=keys,
-        attempts=attempts,
+        attempts=patience.addresses,
         scraper=settings.scraper_token,
     )
     app.add_middleware(Pace)
@@ -145,7 +144,7 @@ def _guard(app: FastAPI, settings: Settings, requests: metrics.Requests) -> None
     app.add_middleware(Refusals)
     app.add_middleware(Observing, requests=requests)
     app.add_middleware(Proxies, trusted=settings.trusted_proxies)
-    app.include_router(sign_in.router(keys, Patience(attempts, Attempts(ACCOUNT_WINDOW_S))))
+    app.include_router(sign_in.router(keys, patience))
     app.include_router(links.router(keys))
 
 

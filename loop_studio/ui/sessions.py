@@ -7,10 +7,13 @@ import hashlib
 import hmac
 import os
 import secrets
+import time
 from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 from pathlib import Path
 
 KEY_FILE = "session.key"
+ACCOUNT_WINDOW_S = 300.0  # longer than an address's: many addresses may try one account
 _KEY_BYTES = 32
 _SIGNATURE_BYTES = 16
 
@@ -75,6 +78,26 @@ class Attempts:
         self._wrong.move_to_end(who)
         if len(self._wrong) > self.MOST:
             self._wrong.popitem(last=False)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often a password may be wrong."""
+
+    addresses: Attempts = field(default_factory=Attempts)
+    accounts: Attempts = field(default_factory=lambda: Attempts(ACCOUNT_WINDOW_S))
+
+    def wait_seconds(self, address: str, name: str) -> int:
+        """Seconds until this address may try this name again; 0 if it may now."""
+        now = time.time()
+        waits = self.addresses.wait_seconds(address, now), self.accounts.wait_seconds(name, now)
+        return max(waits)
+
+    def wrong(self, address: str, name: str) -> None:
+        """Remember a wrong password. The shared one has no name to lock."""
+        self.addresses.wrong(address, time.time())
+        if name:
+            self.accounts.wrong(name, time.time())
 
 
 def _digest(password: str) -> bytes:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from dataclasses import dataclass
-
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
@@ -14,34 +10,12 @@ from loop_studio.storage import accounts, sessions
 from loop_studio.storage.database import Database
 from loop_studio.ui.access import SIGN_IN, address_of
 from loop_studio.ui.cards import Field, card, filled_in, form, let_in, root_of, safe_target
-from loop_studio.ui.sessions import Attempts, Keys
+from loop_studio.ui.refusals import explain
+from loop_studio.ui.sessions import Keys, Patience
 
-log = logging.getLogger(__name__)
-
-ACCOUNT_WINDOW_S = 300.0  # longer than an address's: many addresses may try one account
 _WRONG = "Name and password do not match. Try again."
 _WRONG_SHARED = "That is not the password. Try again."
 _EITHER = "Or leave the name empty and give the studio's own password."
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How often a password may be wrong."""
-
-    addresses: Attempts
-    accounts: Attempts
-
-    def wait_seconds(self, address: str, name: str) -> int:
-        """Seconds until this address may try this name again; 0 if it may now."""
-        now = time.time()
-        waits = self.addresses.wait_seconds(address, now), self.accounts.wait_seconds(name, now)
-        return max(waits)
-
-    def wrong(self, address: str, name: str) -> None:
-        """Remember a wrong password. The shared one has no name to lock."""
-        self.addresses.wrong(address, time.time())
-        if name:
-            self.accounts.wrong(name, time.time())
 
 
 def router(keys: Keys, patience: Patience) -> APIRouter:
@@ -72,13 +46,13 @@ def _sign_in(request: Request, keys: Keys, patience: Patience, sent: dict[str, s
     name, password = sent.get("name", "").strip(), sent.get("password", "")
     wanted, known = sent.get("next", "/"), accounts.key(name)
     if wait := patience.wait_seconds(address, known):
-        log.warning("locked out for %d s: sign-in as %.80r from %.80r", wait, name, address)
+        explain(request, f"Locked out for {wait} s, sign-in as {name!r}.")
         sentence = f"Too many wrong passwords. Try again in {wait} seconds."
         return _page(request, keys, wanted, sentence, 429, {"Retry-After": str(wait)})
     token = _token(db, keys, name, password)
     if token is None:
         patience.wrong(address, known)
-        log.warning("a wrong password: sign-in as %.80r from %.80r", name, address)
+        explain(request, f"A wrong password, sign-in as {name!r}.")
         return _page(request, keys, wanted, _WRONG if name else _WRONG_SHARED, 401)
     return let_in(request, keys.cookie, token, wanted, int(sessions.LIFETIME.total_seconds()))
 

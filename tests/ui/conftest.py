@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from fastapi.testclient import TestClient
 
 from loop_studio.settings import Settings
 from loop_studio.storage import projects
 from loop_studio.storage.database import Database
 from loop_studio.storage.files import FileStore
 from loop_studio.ui.server import create_app
+from tests.ui.people import person
 from tests.ui.studio import PASSWORD, PROMPTS, Studio
 
 
@@ -69,6 +71,12 @@ def studio(started: Path, open_app: FastAPI, tmp_path: Path) -> Iterator[Studio]
     with studio.client:
         yield studio
     studio.db.dispose()
+
+
+@pytest.fixture
+def boss(studio: Studio) -> TestClient:
+    """An administrator, signed in."""
+    return person(studio, "Bo", "administrator")
 
 
 @pytest.fixture

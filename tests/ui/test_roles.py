@@ -148,4 +148,4 @@ def test_a_refusal_names_the_role_and_is_logged(people, caplog):
     assert answer.json()["detail"] == (
         "This is for the role administrator; yours is rater. Ask an administrator."
     )
-    assert "refused to 'rater', role_too_small: '/api/v1/people'" in caplog.text
+    assert "role_too_small: GET /api/v1/people from testclient, as rater: This is" in caplog.text

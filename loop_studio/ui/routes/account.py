@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
 from loop_studio.errors import Conflict, Forbidden
 from loop_studio.storage import accounts, passwords, sessions
 from loop_studio.storage.roles import Principal
 from loop_studio.storage.schema import ApiToken
+from loop_studio.ui.access import address_of, too_many
 from loop_studio.ui.routes.session import RoleWord
+from loop_studio.ui.sessions import Patience
 from loop_studio.ui.who import Who
 from loop_studio.ui.wire import Answer, Body, Db, Id, Nothing, Text, Time
 
@@ -77,15 +79,20 @@ def get_account(db: Db, who: Who) -> Account:
 
 
 @router.post("/account/password", status_code=204, response_class=Response)
-def change_password(db: Db, who: Who, new: NewPassword) -> None:
+def change_password(request: Request, db: Db, who: Who, new: NewPassword) -> Response:
     """Choose another password; every browser is signed out, this one too."""
     user = accounts.get(db, _own(who))
     _by_hand(who)
+    patience: Patience = request.app.state.patience
+    address, name = address_of(request), accounts.key(user.name)
+    if wait := patience.wait_seconds(address, name):
+        return too_many(wait)
     if not passwords.matches(user.password_hash, new.password):
-        log.warning("a wrong password: new password refused to %.80r", user.name)
+        patience.wrong(address, name)
         raise Forbidden("That is not your current password.", "wrong_password")
     accounts.change_password(db, user.id, new.new_password)
     log.info("%.80r chose another password", user.name)
+    return Response(status_code=204)
 
 
 @router.post("/account/sign-out", status_code=204, response_class=Response)
