@@ -50,28 +50,43 @@ function facts(version, made, numbers) {
 
 // `changed(version)` is called after a change, `deleted(bytes)` and `queued(update)` after those.
 export class More {
-  constructor(version, made, numbers, { changed, deleted, queued, root }) {
+  constructor(version, { changed, deleted, queued, root }) {
     this.version = version;
-    this.made = made;
     this.done = { changed, deleted, queued };
     this.root = root;
+    this.title = h("input", { id: `name-${version.number}`, maxlength: "200", autocomplete: "off", dir: "auto" });
+    this.text = h("textarea", { id: `note-${version.number}`, rows: "2", maxlength: "2000", dir: "auto" });
     this.alert = h("p", { class: "alert", role: "alert", hidden: true });
-    this.node = h("div", { class: "more" }, facts(version, made, numbers), this.#words(), this.#marks(), this.alert, this.#acts());
+    const [facts, marks, acts] = (this.parts = [h("div"), h("div"), h("div")]);
+    this.node = h("div", { class: "more" }, facts, this.#words(), marks, this.alert, acts);
+    this.#fill("", "");
+  }
+
+  // The version as it is now. What somebody is typing stays, and so does what they were told.
+  show(version, made, numbers) {
+    const { name, note } = this.version;
+    this.version = version;
+    this.made = made;
+    this.#fill(name ?? "", note);
+    const [before, marks, acts] = this.parts;
+    before.replaceChildren(facts(version, made, numbers));
+    marks.replaceChildren(this.#marks());
+    acts.replaceChildren(this.#acts());
+  }
+
+  #fill(name, note) {
+    if (this.title.value === name) this.title.value = this.version.name ?? "";
+    if (this.text.value === note) this.text.value = this.version.note;
   }
 
   #words() {
-    const { number, name, note } = this.version;
-    const title = h("input", { id: `name-${number}`, maxlength: "200", autocomplete: "off", dir: "auto" });
-    title.value = name ?? "";
-    const text = h("textarea", { id: `note-${number}`, rows: "2", maxlength: "2000", dir: "auto" });
-    text.value = note;
     const submit = (event) => {
       event.preventDefault();
-      this.#try(() => patch(`versions/${this.version.id}`, { name: title.value, note: text.value }));
+      this.#try(() => patch(`versions/${this.version.id}`, { name: this.title.value, note: this.text.value }));
     };
     return h("form", { class: "words", onsubmit: submit },
-      h("label", { for: title.id }, "Name"), title,
-      h("label", { for: text.id }, "Note"), text,
+      h("label", { for: this.title.id }, "Name"), this.title,
+      h("label", { for: this.text.id }, "Note"), this.text,
       h("button", { class: "button" }, "Save"));
   }
 

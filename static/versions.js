@@ -28,9 +28,11 @@ function score(version) {
 class Versions extends StudioElement {
   #shown = null; // id of the version on the wall
   #drawn = null;
+  #read = ""; // the list as it was drawn
   #listed = null; // the state of the studio that the list shows
   #refusal = null; // what did not work stays in sight until something does
   #open = new Set(); // numbers of the versions whose details are open
+  #panels = new Map(); // what is in them, by the version's id: it outlives its row
 
   async start() {
     this.alert = h("p", { class: "alert", role: "alert", hidden: true });
@@ -73,12 +75,15 @@ class Versions extends StudioElement {
     try {
       const path = `projects/${this.project.id}`;
       const [{ versions }, { versions: made }] = await Promise.all([get(`${path}/versions`), get(`${path}/provenance`)]);
+      this.#refusal = null;
+      const read = JSON.stringify([versions, made]);
+      if (read === this.#read) return; // or what is open, pressed or selected would be swapped for its like
+      this.#read = read;
       this.versions = versions;
       this.made = new Map(made.map((one) => [one.version_id, one]));
       const present = versions.some((version) => version.id === this.#shown);
       const current = versions.find((version) => version.live) ?? versions.at(-1);
       if (!present) this.#shown = current.id;
-      this.#refusal = null;
       this.#show();
     } catch (error) {
       this.#listed = null;
@@ -90,7 +95,9 @@ class Versions extends StudioElement {
     const numbers = new Map(this.versions.map((version) => [version.id, version.number]));
     const newest = [...this.versions].reverse();
     const { rows, width } = lanes(newest);
+    const focused = this.root.activeElement;
     this.list.replaceChildren(...newest.map((version, index) => this.#row(version, numbers, branchLines(rows[index], version.live))));
+    if (focused?.isConnected) focused.focus({ preventScroll: true }); // it went with its row
     this.list.style.setProperty("--lanes", width);
     this.#showWall();
   }
@@ -136,25 +143,30 @@ class Versions extends StudioElement {
   #more(version, made, numbers) {
     const node = h("details", { class: "details" }, h("summary", { "aria-label": `More on version ${version.number}` }, "More"));
     const fill = () => {
-      if (node.children.length > 1) return;
-      const done = {
-        root: this.root,
-        changed: () => this.#load(),
-        deleted: (words) => this.#tell(words),
-        queued: (update) => this.#tell(`Update ${update.number} is queued: the first of the branch. The Train page shows it at work.`),
-      };
-      node.append(new More(version, made, numbers, done).node);
+      if (!this.#panels.has(version.id)) this.#panels.set(version.id, new More(version, this.#done()));
+      const panel = this.#panels.get(version.id);
+      panel.show(version, made, numbers);
+      node.append(panel.node);
     };
     node.addEventListener("toggle", () => {
       if (node.open) this.#open.add(version.number);
       else this.#open.delete(version.number);
-      if (node.open) fill();
+      if (node.open && node.children.length === 1) fill();
     });
     if (this.#open.has(version.number)) {
       node.open = true;
       fill();
     }
     return node;
+  }
+
+  #done() {
+    return {
+      root: this.root,
+      changed: () => this.#load(),
+      deleted: (words) => this.#tell(words),
+      queued: (update) => this.#tell(`Update ${update.number} is queued: the first of the branch. The Train page shows it at work.`),
+    };
   }
 
   // The browser would save a refusal as if it were the file: look first.

@@ -118,6 +118,20 @@ def test_what_cannot_be_deleted_says_why(page, studio, tree, number, sentence) -
     assert row(page, number).is_visible()
 
 
+def test_what_one_types_outlives_a_change_elsewhere(page, studio, tree) -> None:
+    """The list is drawn anew when another version goes live; text and caret stay."""
+    open_page(page, studio, tree)
+    note = more(page, 2).get_by_label("Note")
+    note.press_sequentially("too dark, ")
+    versions.activate(studio.db, versions.by_number(studio.db, tree.id, 1).id)
+    row(page, 1).get_by_text("Live", exact=True).wait_for()
+    page.keyboard.type("but whole")
+    expect(note).to_have_value("too dark, but whole")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    row(page, 2).locator("p.note").get_by_text("too dark, but whole").wait_for()
+
+
 def test_two_people_press_opposite_buttons_at_once(page, context, studio, tree) -> None:
     """One deletes what the other makes live: one of them reads why not, nothing is broken."""
     other = context.new_page()
