@@ -199,7 +199,8 @@ class Compare extends StudioElement {
 
   #showWorking() {
     const progress = this.gallery.progress;
-    const left = progress?.eta_s == null ? "estimating the time" : `about ${duration(progress.eta_s)} left`;
+    const unknown = progress?.waits ? "waiting for the worker" : "estimating the time";
+    const left = progress?.eta_s == null ? unknown : `about ${duration(progress.eta_s)} left`;
     this.working.textContent = progress ? `${progress.done} of ${plural(progress.total, "picture")} made, ${left}.` : "";
     const lacking = this.#lacking().length;
     this.missing.hidden = !lacking;

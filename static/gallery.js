@@ -69,7 +69,7 @@ export class Gallery extends EventTarget {
     this.#keep(version, key, { ...ticket, images: [], total: 1, eta_s: null });
   }
 
-  // What is under way: {done, total, eta_s}, or null.
+  // What is under way: {done, total, eta_s, waits}, or null.
   get progress() {
     const sets = this.#pending().map(([, , set]) => set);
     if (!sets.length) return null;
@@ -77,7 +77,7 @@ export class Gallery extends EventTarget {
     const paced = sets.find((set) => set.eta_s != null && lacking(set) > 0);
     const left = sets.reduce((sum, set) => sum + lacking(set), 0);
     const total = sets.reduce((sum, set) => sum + (set.total ?? 0), 0);
-    return { done: total - left, total, eta_s: paced ? (paced.eta_s / lacking(paced)) * left : null };
+    return { done: total - left, total, eta_s: paced ? (paced.eta_s / lacking(paced)) * left : null, waits: sets.every((set) => set.status === "queued") };
   }
 
   #keep(version, key, set) {

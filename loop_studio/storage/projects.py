@@ -89,7 +89,8 @@ def change(
 ) -> Project:
     """Change what is given. Settings are merged and make a new revision.
 
-    New generation settings retire the groups that nobody judged yet and cancel queued rollouts.
+    New generation settings retire the groups that nobody judged yet and cancel queued rollouts;
+    the archive cancels them too.
     """
     with db.write() as session:
         project = found(session, Project, project_id, lock=True)
@@ -102,6 +103,8 @@ def change(
             done = "Archived" if archived else "Took out of the archive:"
             audit.note(session, "project", f"{done} {project.name}.", project.id)
             project.archived = archived
+            if archived:
+                cancel_rollouts(session, project.id)
         if guidelines is not None and guidelines.strip() != project.guidelines:
             audit.note(session, "project", "Changed the guidelines for raters.", project.id)
             project.guidelines = guidelines.strip()

@@ -13,7 +13,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from loop_studio.errors import Conflict
-from loop_studio.storage import guard, updates
+from loop_studio.storage import audit, guard, updates
 from loop_studio.storage.database import Database, changed, found
 from loop_studio.storage.projects import revision_of
 from loop_studio.storage.schema import Job, Project, Schedule, now
@@ -40,6 +40,7 @@ def create(
         schedule = Schedule(project_id=project_id, kind=kind, cron=" ".join(cron.split()))
         schedule.next_run_at = next_run_at or _next(session, schedule, now())
         session.add(schedule)
+        _note(session, f"Made the schedule {schedule.cron}.", project_id)
         return schedule
 
 
@@ -55,16 +56,26 @@ def change(
     """Change what is given; dates that passed meanwhile are not made up for."""
     with db.write() as session:
         schedule = found(session, Schedule, schedule_id, lock=True)
+        before = schedule.cron, schedule.enabled
         schedule.cron = schedule.cron if cron is None else " ".join(cron.split())
         schedule.enabled = schedule.enabled if enabled is None else enabled
         schedule.next_run_at = _next(session, schedule, now())
+        if schedule.cron != before[0]:
+            told = f"Changed the schedule {before[0]} to {schedule.cron}."
+            _note(session, told, schedule.project_id)
+        if schedule.enabled != before[1]:
+            switched = "on" if schedule.enabled else "off"
+            told = f"Switched {switched} the schedule {schedule.cron}."
+            _note(session, told, schedule.project_id)
         return schedule
 
 
 def remove(db: Database, schedule_id: str) -> None:
     """Forget a schedule; repeatable."""
     with db.write() as session:
-        changed(session, delete(Schedule).where(Schedule.id == schedule_id))
+        schedule = session.get(Schedule, schedule_id)
+        if schedule and changed(session, delete(Schedule).where(Schedule.id == schedule_id)):
+            _note(session, f"Removed the schedule {schedule.cron}.", schedule.project_id)
 
 
 def run_due(db: Database, moment: datetime) -> None:
@@ -102,6 +113,12 @@ def _run(session: Session, seen: Schedule, moment: datetime) -> None:
         outcome = _enqueue(session, seen)
         own = update(Schedule).where(Schedule.id == seen.id)
         changed(session, own.values(last_outcome=outcome))
+
+
+def _note(session: Session, told: str, project_id: str | None) -> None:
+    """The studio's own schedules are nobody's change."""
+    if project_id is not None:
+        audit.note(session, "settings", told, project_id)
 
 
 def _last(schedule: Schedule, moment: datetime) -> datetime:

@@ -93,7 +93,7 @@ def test_curves_answer_three_questions_each_with_a_table(studio, page, project) 
     assert "clip score (not trained on)" in legend
     numbers = figure(page, "Probe pictures: clip score").locator("details")
     numbers.locator("summary").click()
-    assert numbers.locator("tbody tr").all_inner_texts()[-1].split() == [
+    assert numbers.locator("tbody tr").last.inner_text().split() == [
         *("Version", "3"),
         *("9.25", "8.75", "9.75"),
     ]

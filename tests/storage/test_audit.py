@@ -16,6 +16,7 @@ from loop_studio.storage import (
     projects,
     prompts,
     raters,
+    schedules,
     updates,
     versions,
 )
@@ -45,6 +46,23 @@ def test_a_projects_settings_rewards_and_prompts_leave_their_lines(db: Database)
         "Changed the list of prompts; it has 1 prompt now.",
         "Renamed Test to Fish.",
         "Archived Fish.",
+    ]
+
+
+def test_schedules_leave_theirs(db: Database) -> None:
+    project = make_project(db)
+    made = schedules.create(db, project.id, "update", "0  4 * * *")
+    schedules.change(db, made.id, cron="0 4 * * *")
+    schedules.change(db, made.id, cron="0 5 * * 0")
+    schedules.change(db, made.id, enabled=False)
+    schedules.remove(db, made.id)
+    schedules.remove(db, made.id)
+    schedules.create(db, None, "housekeeping", "0 3 * * *")
+    assert said(db, "settings") == [
+        "Made the schedule 0 4 * * *.",
+        "Changed the schedule 0 4 * * * to 0 5 * * 0.",
+        "Switched off the schedule 0 5 * * 0.",
+        "Removed the schedule 0 5 * * 0.",
     ]
 
 

@@ -159,6 +159,15 @@ def test_a_paused_project_is_not_refilled_and_says_why(db: Database, why: str) -
     assert told.generation_reason.endswith(".")
 
 
+def test_an_archived_project_makes_no_more_groups(db: Database) -> None:
+    project = make_project(db)
+    assert jobs.refill(db, project.id) > 0
+    projects.change(db, project.id, archived=True)
+    assert jobs.claim(db, "w", ["rollout"]) is None
+    projects.change(db, project.id, archived=False)
+    assert jobs.refill(db, project.id) > 0
+
+
 def test_prompts_keep_their_ids_and_newcomers_take_their_turn(db: Database) -> None:
     project = make_project(db, buffer_groups=6)
     before = {prompt.text: prompt.id for prompt in prompts.active(db, project.id)}

@@ -214,8 +214,8 @@ class TestPeople:
 
     def test_the_old_password_cannot_be_guessed_by_trying(self, studio, monkeypatch):
         monkeypatch.setattr(Attempts, "LIMIT", 3)
-        user = accounts.create(studio.db, "Lou", "rater", PASSWORD)
-        client = browser(studio, sessions.begin(studio.db, user.id))
+        user = accounts.create(studio.db, "Val", "rater", PASSWORD)
+        client = browser(studio, sessions.begin(studio.db, user.id), "10.0.4.1")
         new = {"password": "wrong", "new_password": "another four words"}
         for _ in range(Attempts.LIMIT):
             is_problem(api(client, "POST", "account/password", new), 403, "wrong_password")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -209,7 +210,7 @@ class TestRatings:
 
     def test_a_known_event_with_other_content_is_told(self, rated, format):
         before = rows(rated)
-        file = exported(rated, format).replace(b"ada", b"eve")
+        file = re.sub(rb"\bada\b", b"eve", exported(rated, format))  # ids may hold these letters
         report = send(rated, "ratings", file).json()
         assert (report["added"], report["wrong"]) == (0, 2)
         assert "was used for another rating" in report["errors"][0]["detail"]
