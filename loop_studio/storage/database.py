@@ -110,6 +110,10 @@ class Database:
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self.file = Path(make_url(url).database or "") if self.is_sqlite else None
         self.lock_waits = LockWaits()
+        # Who waits for SQLite's write lock sleeps and looks again. Of forty threads that do, all
+        # may sleep while it is free, and some starve; so of a process one at a time asks for it.
+        self._turn = threading.Lock()
+        self._mine = threading.local()
         options: dict[str, Any] = {"pool_size": 8, "max_overflow": 56}
         if self.is_sqlite:
             options["connect_args"] = {"timeout": BUSY_SECONDS}
@@ -139,8 +143,11 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that may read before it writes."""
-        with in_plain_words(), self._writer.begin() as session:
-            yield session
+        try:
+            with in_plain_words(), self._writer.begin() as session:
+                yield session
+        finally:
+            self._pass_on()
 
     @contextmanager
     def remove(self) -> Iterator[Session]:
@@ -157,6 +164,7 @@ class Database:
                 with Session(connection) as session, session.begin():
                     yield session
             finally:
+                self._pass_on()
                 if self.is_sqlite:
                     foreign_keys(connection, on=True)
 
@@ -166,9 +174,19 @@ class Database:
             return
         began = time.monotonic()
         try:
+            is_mine = getattr(self._mine, "held", False)
+            if not is_mine and not self._turn.acquire(timeout=BUSY_SECONDS):
+                raise sqlite3.OperationalError("database is locked")
+            self._mine.held = True
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         finally:
             self.lock_waits.add(time.monotonic() - began)
+
+    def _pass_on(self) -> None:
+        """This thread's transaction is over: the next one's turn."""
+        if getattr(self._mine, "held", False):
+            self._mine.held = False
+            self._turn.release()
 
     def dispose(self) -> None:
         """Close every connection."""

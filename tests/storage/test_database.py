@@ -1,4 +1,6 @@
 import multiprocessing
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,3 +101,26 @@ def test_a_folder_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path / 'missing' / 'studio.sqlite3'}", create=True)
     with pytest.raises(DataFolderUnusable, match="cannot be written"), db.read() as session:
         session.execute(text("SELECT 1"))
+
+
+@pytest.mark.sqlite
+def test_of_many_who_write_at_once_none_is_passed_over(db: Database) -> None:
+    """Left to SQLite, which looks again after a sleep, some of a crowd wait for all the others."""
+    waits: list[float] = []
+
+    def write_ten_times() -> None:
+        for _ in range(10):
+            asked = time.monotonic()
+            with db.write() as session:
+                session.execute(text("SELECT 1"))
+                waits.append(time.monotonic() - asked)
+                time.sleep(0.003)
+
+    began = time.monotonic()
+    crowd = [threading.Thread(target=write_ten_times) for _ in range(40)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    assert len(waits) == 400
+    assert max(waits) < 0.6 * (time.monotonic() - began)
