@@ -1,4 +1,5 @@
 import multiprocessing
+import statistics
 import threading
 import time
 from collections.abc import Callable
@@ -116,11 +117,11 @@ def test_of_many_who_write_at_once_none_is_passed_over(db: Database) -> None:
                 waits.append(time.monotonic() - asked)
                 time.sleep(0.003)
 
-    began = time.monotonic()
     crowd = [threading.Thread(target=write_ten_times) for _ in range(40)]
     for thread in crowd:
         thread.start()
     for thread in crowd:
         thread.join()
     assert len(waits) == 400
-    assert max(waits) < 0.6 * (time.monotonic() - began)
+    # Where the lock goes to whoever asks at the right moment, most ask once and a few for ever.
+    assert statistics.median(waits) > max(waits) / 40
